@@ -1,0 +1,1 @@
+"""Lists, leads, the law, pacing and the dialler."""

@@ -1,0 +1,1 @@
+"""The media plane: RTP, prompts, DTMF, answering machines, recording taps."""

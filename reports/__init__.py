@@ -1,0 +1,1 @@
+"""Metric definitions, queries and renderers."""
