@@ -1,0 +1,69 @@
+"""The columns of the call report: order, title, type, width. Every format reads this table."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum, auto
+
+from reports.calls import CallLine
+
+
+class Kind(Enum):
+    """What a column holds, which decides how each format writes it."""
+
+    TEXT = auto()
+    TIME = auto()
+    WHOLE = auto()
+    DECIMAL = auto()  # one place
+    FINE = auto()  # two places
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column: `key` is the attribute of CallLine and the name in CSV and JSON."""
+
+    key: str
+    title: str
+    kind: Kind = Kind.TEXT
+    width: int = 12  # of a spreadsheet's column, in characters
+    brief: bool = False  # shown in the table for a terminal, where there is little room
+
+
+CALL_COLUMNS = (
+    Column("started_at", "Started", Kind.TIME, 20, brief=True),
+    Column("campaign", "Campaign", width=18),
+    Column("direction", "Direction", width=9),
+    Column("number", "Number", width=16, brief=True),
+    Column("contact", "Contact", width=24, brief=True),
+    Column("caller_id", "Caller ID", width=16),
+    Column("trunk", "Trunk"),
+    Column("attempt", "Attempt", Kind.WHOLE, 8),
+    Column("result", "Result", width=15, brief=True),
+    Column("sip_code", "SIP", Kind.WHOLE, 6, brief=True),
+    Column("sip_reason", "SIP reason", width=20),
+    Column("invited_at", "Invited", Kind.TIME, 20),
+    Column("ringing_at", "Ringing", Kind.TIME, 20),
+    Column("answered_at", "Answered", Kind.TIME, 20),
+    Column("ended_at", "Ended", Kind.TIME, 20),
+    Column("pdd_seconds", "PDD", Kind.FINE, 8),
+    Column("ring_seconds", "Ring", Kind.DECIMAL, 8, brief=True),
+    Column("talk_seconds", "Talk", Kind.DECIMAL, 8, brief=True),
+    Column("hangup_by", "Hung up by", width=10),
+    Column("amd", "AMD", width=10),
+    Column("keys", "Keys", width=8, brief=True),
+    Column("outcome", "Outcome", width=16, brief=True),
+    Column("codec", "Codec", width=8),
+    Column("loss_percent", "Loss %", Kind.FINE, 8),
+    Column("jitter_ms", "Jitter ms", Kind.FINE, 9),
+    Column("mos", "MOS", Kind.FINE, 6),
+    Column("recording", "Recording", width=56),
+    Column("note", "Note", width=40),
+    Column("call_id", "Call", width=38),
+)
+
+Cell = str | int | float | object | None
+
+
+def cells(line: CallLine) -> list[Cell]:
+    """The values of one call, in the order of the columns."""
+    return [getattr(line, column.key) for column in CALL_COLUMNS]

@@ -1,0 +1,77 @@
+"""Settings that are right one by one and wrong together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import combinations
+
+from server.config.errors import Problem
+from server.config.model import Account, Config, Trunk
+from server.config.values import HostPort
+
+WILDCARDS = {"0.0.0.0", "::"}  # noqa: S104  compared with, not bound to
+
+
+def contradictions(config: Config) -> Iterator[Problem]:
+    """Find every pair of settings that cannot both hold."""
+    yield from _ports(config)
+    yield from _names("trunk", [trunk.name for trunk in config.trunks])
+    yield from _names("user", [user.name for user in config.users])
+    yield from _names("inbound", [inbound.number for inbound in config.inbound], key="number")
+    for index, trunk in enumerate(config.trunks):
+        yield from _trunk(("trunk", index), trunk)
+    for index, user in enumerate(config.users):
+        yield from _password(("user", index), user)
+        if not (user.password.get_secret_value() or user.password_env):
+            yield Problem(
+                ("user", index, "password"), "is missing: a phone without one is let in by nobody"
+            )
+
+
+def _ports(config: Config) -> Iterator[Problem]:
+    if config.sip.bind.port in config.rtp.ports:
+        yield Problem(
+            ("rtp", "ports"), f"port {config.sip.bind.port} in this range is that of [sip] bind"
+        )
+    if config.sip.bind.port and _overlap(config.sip.bind, config.http.bind):
+        yield Problem(("http", "bind"), f"is the same port as [sip] bind, {config.sip.bind}")
+    calls = sum(trunk.max_calls for trunk in config.trunks)
+    if calls > len(config.rtp.ports):
+        yield Problem(
+            ("rtp", "ports"),
+            f"has {len(config.rtp.ports)} ports, and the trunks may carry {calls} calls: "
+            "every call needs one",
+        )
+
+
+def _overlap(one: HostPort, other: HostPort) -> bool:
+    same_host = one.host == other.host or bool({one.host, other.host} & WILDCARDS)
+    return one.port == other.port and same_host
+
+
+def _names(table: str, names: Iterable[str], *, key: str = "name") -> Iterator[Problem]:
+    for (first, name), (second, other) in combinations(enumerate(names), 2):
+        if name == other:
+            yield Problem(
+                (table, second, key), f'"{name}" is already the {key} of {table}[{first}]'
+            )
+
+
+def _trunk(place: tuple[str | int, ...], trunk: Trunk) -> Iterator[Problem]:
+    yield from _password(place, trunk)
+    has_password = bool(trunk.password.get_secret_value() or trunk.password_env)
+    if trunk.register_ and not trunk.username:
+        yield Problem((*place, "register"), "is true, but there is no username to register with")
+    elif trunk.username and not has_password:
+        yield Problem((*place, "username"), "has no password: set password or password_env")
+    elif has_password and not trunk.username:
+        yield Problem((*place, "username"), "is missing: there is a password without one")
+    if not trunk.codecs:
+        yield Problem((*place, "codecs"), 'is empty: expected "PCMA", "PCMU" or both')
+    if len(set(trunk.codecs)) < len(trunk.codecs):
+        yield Problem((*place, "codecs"), "names a codec twice")
+
+
+def _password(place: tuple[str | int, ...], account: Account) -> Iterator[Problem]:
+    if account.password.get_secret_value() and account.password_env:
+        yield Problem((*place, "password_env"), "and password are both set: keep one of them")
