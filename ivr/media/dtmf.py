@@ -5,9 +5,8 @@ last, sent three times, has the end bit. Any of them may be lost, doubled or lat
 differ, so the receiver goes by these rules:
 
 - a packet that overlaps the event that has just ended is an echo of it;
-- the same digit goes on until its end bit, whatever its timestamp does (RFC 4733 §2.5.1.3 cuts
-  presses of over 8 s into segments; some gateways advance the timestamp with every packet),
-  unless a marker bit on a new timestamp says that a new press began;
+- the same digit goes on while its timestamps leave no gap: some gateways advance the timestamp
+  with every packet, and RFC 4733 §2.5.1.3 cuts presses of over 8 s into segments of 0xFFFF;
 - another digit ends the one before, even at the same timestamp;
 - an event of which nothing more comes has ended.
 
@@ -28,6 +27,7 @@ END_TIMEOUT: Final = 0.25  # seconds without a packet after which an event has e
 MAX_PRESS_MS: Final = 8000  # the longest press that fits the 16-bit duration at 8000 Hz
 END_REPEATS: Final = 3  # times the final packet is sent: RFC 4733 §2.5.1.4
 _LATE: Final = 5 * CLOCK_RATE  # an older timestamp within this is a late packet, else a restart
+_SEGMENT: Final = 0xFFFF  # a longer press goes on at a timestamp this much later
 _VOLUME: Final = 10  # −10 dBm0
 _END_BIT: Final = 0x80
 
@@ -120,7 +120,10 @@ class DtmfReceiver:
     def _is_new_press(active: _Event, code: int, timestamp: int, marker: bool) -> bool:
         if code != active.code:
             return True
-        return marker and timestamp_delta(timestamp, active.started) >= max(active.length, 1)
+        if not marker and timestamp_delta(timestamp, active.newest) == _SEGMENT:
+            return False
+        gap = timestamp_delta(timestamp, active.started) - active.length
+        return gap >= FRAME_SAMPLES
 
 
 class EventPacket(NamedTuple):
