@@ -23,5 +23,17 @@ class ImportRefused(CampaignsError):
     """The file cannot be imported at all; nothing was written."""
 
 
-class NumberRefused(CampaignsError):
-    """What was given is not a phone number that can be called."""
+class CampaignNotFound(CampaignsError):
+    """There is no campaign of that name."""
+
+
+class CampaignExists(CampaignsError):
+    """A campaign of that name is there already."""
+
+
+class IllegalMove(CampaignsError):
+    """The campaign's state does not allow that."""
+
+
+class BadSettings(CampaignsError):
+    """A campaign's settings are not what they must be."""

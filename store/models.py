@@ -126,7 +126,8 @@ class Campaign(Base):
     name: Mapped[str] = mapped_column(unique=True)
     mode: Mapped[str]  # broadcast | preview | progressive | predictive
     state: Mapped[CampaignState] = mapped_column(String(16), default=CampaignState.DRAFT)
-    list_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("call_list.id"))
+    # Null once the list of a finished campaign is deleted; the leads have the numbers.
+    list_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("call_list.id"), index=True)
     trunk: Mapped[str]  # the name of a [[trunk]] in tongdai.toml
     # Everything else (message, keys, hours, ring time-out, retries…): campaigns.settings.Settings
     settings: Mapped[dict[str, Any]] = mapped_column(default=dict)

@@ -49,7 +49,7 @@ def upgrade() -> None:
         sa.Column("name", sa.Text(), nullable=False),
         sa.Column("mode", sa.Text(), nullable=False),
         sa.Column("state", sa.String(length=16), nullable=False),
-        sa.Column("list_id", sa.Uuid(), nullable=False),
+        sa.Column("list_id", sa.Uuid(), nullable=True),
         sa.Column("trunk", sa.Text(), nullable=False),
         sa.Column("settings", sa.JSON(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
@@ -61,6 +61,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name="pk_campaign"),
         sa.UniqueConstraint("name", name="uq_campaign_name"),
     )
+    op.create_index("ix_campaign_list_id", "campaign", ["list_id"])
     op.create_table(
         "contact_point",
         sa.Column("id", sa.Uuid(), nullable=False),
