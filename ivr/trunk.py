@@ -90,21 +90,26 @@ def _weight(number: str, key: str) -> bytes:
 
 @dataclass(slots=True)
 class TokenBucket:
-    """Calls per second: `rate` tokens a second, at most `burst` saved up.
+    """Calls per second: `rate` tokens a second, at most `burst` saved up; begins full.
 
     Pure: `now` is any monotonic clock in seconds; a step back of it adds no tokens.
     """
 
     rate: float
     burst: float
-    tokens: float
-    at: float
+    _tokens: float = field(init=False)
+    _at: float | None = field(init=False, default=None)
+
+    def __post_init__(self) -> None:
+        self._tokens = self.burst
 
     def take(self, now: float) -> float:
         """Take one token and return 0.0, or return the seconds until there is one."""
-        self.tokens = min(self.burst, self.tokens + max(0.0, now - self.at) * self.rate)
-        self.at = now
-        if self.tokens >= 1.0:
-            self.tokens -= 1.0
+        passed = 0.0 if self._at is None else max(0.0, now - self._at)
+        self._tokens = min(self.burst, self._tokens + passed * self.rate)
+        self._at = now
+        # A hair less than one: 0.1 s of 10 a second must be a whole token in floating point.
+        if self._tokens >= 1.0 - 1e-9:
+            self._tokens -= 1.0
             return 0.0
-        return (1.0 - self.tokens) / self.rate
+        return (1.0 - self._tokens) / self.rate
