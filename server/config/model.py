@@ -70,9 +70,7 @@ class Sip(Section):
 
     bind: Bind = HostPort("0.0.0.0", 5060)  # noqa: S104  a SIP server is there to be reached
     external_address: IpAddress = ""
-    session_expires: int = Field(default=1800, ge=90, le=86_400)  # seconds, RFC 4028
-    max_calls: int = Field(default=1000, ge=1, le=20_000)
-    invites_per_second: float = Field(default=200.0, gt=0, le=10_000)
+    max_calls: int = Field(default=2000, ge=1, le=20_000)
 
 
 class Rtp(Section):
@@ -108,7 +106,7 @@ class Trunk(Account):
     """[[trunk]]: a carrier, or a PBX."""
 
     host: Host
-    failover: Listed[Host] = ()
+    failover: Listed[UserName] = ()  # names of other trunks, in order
     transport: Literal["udp", "tcp"] = "udp"
     allow: Listed[Network] = ()
     username: str = ""
@@ -176,6 +174,6 @@ class Config(Section):
             number_format=trunk.number_format,
             prefix=trunk.prefix,
             region=self.region,
-            failover=tuple(str(host) for host in trunk.failover),
+            failover=trunk.failover,
             allow=trunk.allow,
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from itertools import combinations
 
-from server.config.errors import Problem
+from server.config.errors import Path, Problem
 from server.config.model import Account, Config, Trunk
 from server.config.values import HostPort
 
@@ -20,6 +20,7 @@ def contradictions(config: Config) -> Iterator[Problem]:
     yield from _names("inbound", [inbound.number for inbound in config.inbound], key="number")
     for index, trunk in enumerate(config.trunks):
         yield from _trunk(("trunk", index), trunk)
+        yield from _failover(("trunk", index, "failover"), trunk, config)
     for index, user in enumerate(config.users):
         yield from _password(("user", index), user)
         if not (user.password.get_secret_value() or user.password_env):
@@ -57,7 +58,7 @@ def _names(table: str, names: Iterable[str], *, key: str = "name") -> Iterator[P
             )
 
 
-def _trunk(place: tuple[str | int, ...], trunk: Trunk) -> Iterator[Problem]:
+def _trunk(place: Path, trunk: Trunk) -> Iterator[Problem]:
     yield from _password(place, trunk)
     has_password = bool(trunk.password.get_secret_value() or trunk.password_env)
     if trunk.register_ and not trunk.username:
@@ -72,6 +73,17 @@ def _trunk(place: tuple[str | int, ...], trunk: Trunk) -> Iterator[Problem]:
         yield Problem((*place, "codecs"), "names a codec twice")
 
 
-def _password(place: tuple[str | int, ...], account: Account) -> Iterator[Problem]:
+def _failover(place: Path, trunk: Trunk, config: Config) -> Iterator[Problem]:
+    for index, name in enumerate(trunk.failover):
+        if name == trunk.name:
+            yield Problem((*place, index), "is this trunk itself")
+        elif config.trunk(name) is None:
+            known = ", ".join(other.name for other in config.trunks if other is not trunk)
+            yield Problem(
+                (*place, index), f'there is no trunk "{name}"; the others are: {known or "none"}'
+            )
+
+
+def _password(place: Path, account: Account) -> Iterator[Problem]:
     if account.password.get_secret_value() and account.password_env:
         yield Problem((*place, "password_env"), "and password are both set: keep one of them")

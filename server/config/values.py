@@ -108,7 +108,7 @@ def parse_network(value: Any) -> str:
     """An IP address, or a network in CIDR notation."""
     text = _text(value, "203.0.113.0/24")
     try:
-        ipaddress.ip_network(text)
+        ipaddress.ip_network(text, strict=False)
     except ValueError:
         raise ValueError(
             f'expected an IP address or a network such as "203.0.113.0/24"; got "{text}"'
