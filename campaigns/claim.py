@@ -1,0 +1,215 @@
+"""Claiming a lead: the one transaction after which, and never before, an INVITE may leave.
+
+In it the first due lead is taken, the gate is asked with the facts of that moment, the call's
+row is written and the lead marked live under a lease. What the gate refuses is put on record as a
+suppression and moved out of the way, in the same transaction.
+
+SQLite serialises writers. On PostgreSQL rows are taken with SKIP LOCKED, and an advisory lock on
+the number keeps two nodes from calling one person in two campaigns at the same instant.
+"""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection, bindparam, insert, select, text, update
+from sqlalchemy.orm import Session
+
+from campaigns import dnc
+from campaigns.gate import Intended, No, PastCall, Rule, allowed
+from campaigns.presets import CAP_PERIOD, Law
+from campaigns.refuse import DueLead, due, put_off, put_off_closed
+from ivr.trunk import pick_caller_id
+from store.models import (
+    CallRow,
+    Campaign,
+    CampaignState,
+    ContactPoint,
+    Lead,
+    LeadState,
+    ListMember,
+)
+from store.types import new_id
+
+REFUSALS = 50  # leads the gate may refuse in one transaction, before others get their turn
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A lead that is ours to call, and the call that is on record for it."""
+
+    call_id: uuid.UUID
+    lead_id: uuid.UUID
+    campaign_id: uuid.UUID
+    contact_id: uuid.UUID
+    number: str
+    attempt: int
+    caller_id: str
+    claimed_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class NothingDue:
+    """No lead may be called now. `no` is the gate's last refusal in this look, if any.
+
+    `next_at`: when the first waiting lead is due (it may be at once, where the transaction was
+    cut short); None: no lead waits at all.
+    """
+
+    next_at: datetime | None
+    no: No | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NotRunning:
+    """The campaign is not running any more."""
+
+    state: CampaignState
+
+
+@dataclass(frozen=True, slots=True)
+class Claiming:
+    """Whose leads are claimed, by whom and under which rules."""
+
+    campaign_id: uuid.UUID
+    owner: str
+    trunk: str
+    law: Law
+    lease: timedelta
+    caller_ids: tuple[str, ...] = ()
+
+
+_CAMPAIGN = (
+    select(Campaign.state, Campaign.list_id)
+    .where(Campaign.id == bindparam("campaign"))
+    .with_for_update(read=True)  # pause and stop wait for us, so that none is claimed after them
+)
+_NEXT_DUE = (
+    select(Lead.next_at)
+    .where(Lead.campaign_id == bindparam("campaign"), Lead.state == LeadState.WAITING.value)
+    .order_by(Lead.next_at)
+    .limit(1)
+)
+_LISTED = (
+    select(ListMember.position)
+    .join(ContactPoint, ContactPoint.id == ListMember.contact_point_id)
+    .where(
+        ContactPoint.kind == "phone",
+        ContactPoint.value == bindparam("number"),
+        ListMember.list_id == bindparam("list"),
+    )
+)
+_PAST = select(
+    CallRow.started_at,
+    CallRow.result,
+    CallRow.direction,
+    CallRow.invited_at,
+    CallRow.ringing_at,
+    CallRow.answered_at,
+    CallRow.ended_at,
+).where(CallRow.number == bindparam("number"), CallRow.started_at > bindparam("since"))
+_LOCK_NUMBER = text("select pg_advisory_xact_lock(hashtextextended(:number, 0))")
+_TAKE = (
+    update(Lead)
+    .where(Lead.id == bindparam("lead"))
+    .values(
+        state=LeadState.LIVE.value,
+        attempts=Lead.attempts + 1,
+        caller_id=bindparam("caller"),
+        lease_owner=bindparam("holder"),
+        lease_until=bindparam("until"),
+        updated_at=bindparam("now"),
+    )
+)
+
+
+def claim(session: Session, what: Claiming, now: datetime) -> Claim | NothingDue | NotRunning:
+    """Claim the first due lead that the gate lets pass.
+
+    When this has committed, the call is on record and its INVITE may leave.
+    """
+    connection = session.connection()
+    campaign = connection.execute(_CAMPAIGN, {"campaign": what.campaign_id}).one()
+    if campaign.state != CampaignState.RUNNING:
+        return NotRunning(CampaignState(campaign.state))
+    no: No | None = None
+    for _ in range(REFUSALS):
+        leads = due(connection, what.campaign_id, now, limit=1)
+        if not leads:
+            break
+        answer = allowed(_intended(session, what, leads[0], campaign.list_id, now), now)
+        if not isinstance(answer, No):
+            return _take(connection, what, leads[0], now)
+        no = answer
+        put_off(connection, what.campaign_id, [(leads[0], no)], now)
+        if no.rule is Rule.HOURS:
+            put_off_closed(connection, what.campaign_id, what.law, now)
+            break
+    return NothingDue(connection.scalar(_NEXT_DUE, {"campaign": what.campaign_id}), no)
+
+
+def _intended(
+    session: Session, what: Claiming, lead: DueLead, list_id: uuid.UUID, now: datetime
+) -> Intended:
+    """Gather what the gate must know of a lead's number, as it is at this moment."""
+    connection, number = session.connection(), lead.number
+    if connection.dialect.name == "postgresql":
+        connection.execute(_LOCK_NUMBER, {"number": number})
+    listed = connection.execute(_LISTED, {"number": number, "list": list_id}).first()
+    past = connection.execute(_PAST, {"number": number, "since": now - CAP_PERIOD})
+    return Intended(
+        number=number,
+        law=what.law,
+        listed=listed is not None,
+        dnc=bool(dnc.listed(session, [number])),
+        past=[
+            PastCall(
+                started_at=call.started_at,
+                result=call.result,
+                over=call.ended_at is not None,
+                outgoing=call.direction == "out",
+                invited=call.invited_at is not None or call.ended_at is None,
+                rang=call.ringing_at is not None or call.answered_at is not None,
+            )
+            for call in past
+        ],
+    )
+
+
+def _take(connection: Connection, what: Claiming, lead: DueLead, now: datetime) -> Claim:
+    taken = Claim(
+        call_id=new_id(),
+        lead_id=lead.id,
+        campaign_id=what.campaign_id,
+        contact_id=lead.contact_id,
+        number=lead.number,
+        attempt=lead.attempts + 1,
+        caller_id=_caller_id(what.caller_ids, lead),
+        claimed_at=now,
+    )
+    connection.execute(
+        _TAKE,
+        {
+            "lead": lead.id, "caller": taken.caller_id or None, "holder": what.owner,
+            "until": now + what.lease, "now": now,
+        },
+    )  # fmt: skip
+    connection.execute(
+        insert(CallRow),
+        {
+            "id": taken.call_id, "direction": "out", "campaign_id": taken.campaign_id,
+            "lead_id": lead.id, "contact_id": lead.contact_id, "attempt": taken.attempt,
+            "number": lead.number, "caller_id": taken.caller_id, "trunk": what.trunk,
+            "owner": what.owner, "started_at": now,
+        },
+    )  # fmt: skip
+    return taken
+
+
+def _caller_id(pool: tuple[str, ...], lead: DueLead) -> str:
+    """The number shown: the one this lead has seen before, while it is still in the pool."""
+    if lead.caller_id is not None and lead.caller_id in pool:
+        return lead.caller_id
+    return pick_caller_id(pool, lead.id.hex)
