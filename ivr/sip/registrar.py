@@ -69,7 +69,7 @@ class Registrar:
         self.bindings = Bindings()
         self._min_expires = min_expires
         self._max_expires = max_expires
-        self._clock = clock
+        self.clock = clock
 
     def handle(self, transaction: ServerTransaction) -> None:
         """Answer a REGISTER."""
@@ -81,7 +81,7 @@ class Registrar:
         A REGISTER without credentials is challenged statelessly (§22.1), and what a locked-out
         address sends is dropped in silence: a scanner costs no memory, and learns nothing.
         """
-        now = self._clock()
+        now = self.clock()
         if self.authenticator.lockout.ignores(source.host, now):
             return DROP
         if request.method != "REGISTER" or request.headers.get("authorization"):
@@ -94,12 +94,12 @@ class Registrar:
 
         A contact that is no SIP address (RFC 3665 §2.2 registers a mailto) is kept, not called.
         """
-        bindings = self.bindings.of(user, self._clock())
+        bindings = self.bindings.of(user, self.clock())
         return [binding for binding in bindings if binding.uri.startswith(("sip:", "sips:"))]
 
     def answer(self, request: SipRequest, source: Peer) -> SipResponse:
         """Decide on a REGISTER that came from `source`, and change the bindings accordingly."""
-        now = self._clock()
+        now = self.clock()
         try:
             user = self._authorise(request, source, now)
             self._register(user, request, source, now)

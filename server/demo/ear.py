@@ -35,6 +35,11 @@ class Ear:
         if loudness(frame) > SPEECH_RMS:
             self.speech_seconds += len(frame) / CLOCK_RATE
 
+    @property
+    def heard_anything(self) -> bool:
+        """Whether any audio came at all."""
+        return bool(self._frames)
+
     def sound(self) -> Pcm:
         """Return all of it, silence where packets are missing."""
         frames = sorted(item for item in self._frames.items() if item[0] >= 0)

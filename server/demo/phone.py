@@ -17,14 +17,16 @@ import select
 import socket
 import threading
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
+import numpy as np
 from pyVoIP.RTP import PayloadType, RTPClient
 from pyVoIP.SIP import SIPClient, SIPMessage, SIPMessageType
 from pyVoIP.util import acquired_lock_and_unblocked_socket
 from pyVoIP.VoIP import CallState, VoIPCall, VoIPPhone
 
 from ivr.media.dtmf import EventPacket, digit_packets
+from ivr.media.g711 import Pcm
 from ivr.media.rtp import FRAME_SAMPLES, TIMESTAMP_MASK, RtpPacket, pack_rtp, parse_rtp
 from server.demo.ear import Ear
 
@@ -33,7 +35,11 @@ REGISTER_TIMEOUT = 5  # seconds; pyVoIP would wait for 30
 
 
 class Phone(VoIPPhone):
-    """One person's phone. `on_call` is run in a thread of its own for every call that comes in."""
+    """One person's phone, registered as `number` at `carrier` between start() and stop().
+
+    `on_call` is run in a thread of its own for every call, after a second's ringing. A phone that
+    is `inband_only` does not agree to telephone-events, as old ones do not.
+    """
 
     def __init__(
         self,
@@ -41,10 +47,13 @@ class Phone(VoIPPhone):
         number: str,
         password: str,
         on_call: Callable[[Call], None],
+        *,
+        inband_only: bool = False,
     ) -> None:
-        super().__init__(*carrier, number, password, myIP=HOST, callCallback=on_call)
+        super().__init__(*carrier, number, password, myIP=HOST, callCallback=self._ring)
         self.sip = _Sip(*carrier, number, password, self, HOST, 0, self.callback, self.fatal)
-        self.inband_only = False
+        self.inband_only = inband_only
+        self._on_call = on_call
 
     def request_port(self, blocking: bool = True) -> int:  # noqa: ARG002  pyVoIP's signature
         """Leave the choice of a port to the system."""
@@ -54,10 +63,14 @@ class Phone(VoIPPhone):
         """Take a message from the receiving thread."""
         if request.type == SIPMessageType.MESSAGE and request.method == "CANCEL":
             call = self.calls.get(request.headers["Call-ID"])
-            if call is not None:
+            if isinstance(call, Call):
                 call.cancelled()
         else:
             super().callback(request)
+
+    def _ring(self, call: VoIPCall) -> None:
+        assert isinstance(call, Call), "_create_Call made it"
+        self._on_call(call)
 
     def _create_Call(self, request: SIPMessage, sess_id: int) -> None:
         self.calls[request.headers["Call-ID"]] = Call(
@@ -72,6 +85,7 @@ class Call(VoIPCall):
         self.over = threading.Event()
         self.ear = Ear()
         self.cancelled_by_caller = False
+        self._inband_only = phone.inband_only
         self._moving = threading.Lock()  # a CANCEL and an answer may come in the same instant
         super().__init__(phone, *args, **options)
 
@@ -84,12 +98,12 @@ class Call(VoIPCall):
         baseport: int,
     ) -> None:
         """Make the one audio stream of this call."""
-        if self.phone.inband_only:
+        if self._inband_only:
             codecs = {n: codec for n, codec in codecs.items() if codec != PayloadType.EVENT}
         address = request.body["c"][0]["address"]
-        self.RTPClients.append(
-            _Audio(codecs, ip, port, address, baseport, self.sendmode, self.dtmf_callback, self.ear)
-        )
+        self._audio = _Audio(codecs, ip, port, address, baseport, self.sendmode, self.dtmf_callback)
+        self._audio.ear = self.ear
+        self.RTPClients.append(self._audio)
 
     def answer(self) -> None:
         """Pick up. Raises InvalidStateError if the caller has given up."""
@@ -118,10 +132,13 @@ class Call(VoIPCall):
         super().bye()
         self.over.set()
 
+    def say(self, sound: Pcm) -> None:
+        """Send a sound after what is still being sent. pyVoIP takes 8 bits, unsigned."""
+        self.write_audio(((sound >> 8) + 128).astype(np.uint8).tobytes())
+
     def press(self, digits: str) -> bool:
         """Press keys as telephone-events; False if these were not agreed on."""
-        (audio,) = self.RTPClients
-        return bool(audio.press(digits))
+        return self._audio.press(digits)
 
     def _send(self, message: str) -> None:
         self.sip.out.sendto(message.encode("utf8"), (self.phone.server, self.phone.port))
@@ -160,27 +177,16 @@ class _Sip(SIPClient):
 class _Audio(RTPClient):
     """The audio of a call."""
 
-    def __init__(
-        self,
-        codecs: dict[int, PayloadType],
-        ip: str,
-        port: int,
-        out_ip: str,
-        out_port: int,
-        mode: Any,
-        dtmf: Callable[[str], None],
-        ear: Ear,
-    ) -> None:
-        super().__init__(codecs, ip, port, out_ip, out_port, mode, dtmf)
-        self._ear = ear
+    ear: Ear
 
     def start(self) -> None:
         super().start()
         self.inPort = self.sin.getsockname()[1]
-        self.sout = Keypad(self.sin)
+        self.keypad = Keypad(self.sin)
+        self.sout = cast("socket.socket", self.keypad)
 
     def parse_packet(self, packet: bytes) -> None:
-        self._ear.hear(packet)
+        self.ear.hear(packet)
         super().parse_packet(packet)
 
     def encode_packet(self, payload: bytes) -> bytes:
@@ -190,7 +196,7 @@ class _Audio(RTPClient):
     def press(self, digits: str) -> bool:
         numbers = [number for number, codec in self.assoc.items() if codec == PayloadType.EVENT]
         if numbers:
-            self.sout.press(digits, numbers[0])
+            self.keypad.press(digits, numbers[0])
         return bool(numbers)
 
 
