@@ -16,7 +16,8 @@ from pathlib import Path, PurePosixPath
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from recordings.wav import WavError, measure
+from recordings.errors import WavError
+from recordings.wav import measure
 from store.models import CallRow, Campaign, Contact, Recording
 
 CHUNK = 500  # rows fetched at a time

@@ -5,13 +5,7 @@ from __future__ import annotations
 import wave
 from pathlib import Path
 
-
-class RecordingError(Exception):
-    """The base of everything this package raises on purpose."""
-
-
-class WavError(RecordingError):
-    """A recording's file is missing, empty or not WAV."""
+from recordings.errors import WavError
 
 
 def measure(path: Path) -> tuple[int, int]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -89,9 +89,20 @@ def parse_result(text: str) -> Result:
 
 def lines(session: Session, which: CallFilter, zone: ZoneInfo) -> Iterator[CallLine]:
     """The calls that pass the filter, oldest first, a chunk at a time."""
-    query = _query(which).execution_options(yield_per=CHUNK)
-    for call, campaign, contact, recording in session.execute(query):
-        yield _line(call, campaign, contact, recording, zone)
+    query = _query(_conditions(which)).order_by(CallRow.started_at, CallRow.id)
+    for row in session.execute(query.execution_options(yield_per=CHUNK)):
+        yield _line(zone, *row)
+
+
+def latest(session: Session, which: CallFilter, zone: ZoneInfo, limit: int) -> list[CallLine]:
+    """The last calls that pass the filter, the newest first."""
+    query = _query(_conditions(which)).order_by(CallRow.started_at.desc(), CallRow.id.desc())
+    return [_line(zone, *row) for row in session.execute(query.limit(limit))]
+
+
+def line_of(session: Session, call_id: uuid.UUID, zone: ZoneInfo) -> CallLine:
+    """One call, which must exist."""
+    return _line(zone, *session.execute(_query([CallRow.id == call_id])).one())
 
 
 def count(session: Session, which: CallFilter) -> int:
@@ -104,7 +115,7 @@ def count(session: Session, which: CallFilter) -> int:
     ).scalar_one()
 
 
-def _query(which: CallFilter) -> Select[Any]:
+def _query(conditions: Iterable[ColumnElement[bool]]) -> Select[Any]:
     # A call that was recorded twice is still one row: the first recording stands for it.
     recording = (
         select(func.min(Recording.path))
@@ -116,8 +127,7 @@ def _query(which: CallFilter) -> Select[Any]:
         select(CallRow, Campaign.name, Contact.name, recording)
         .outerjoin(Campaign, Campaign.id == CallRow.campaign_id)
         .outerjoin(Contact, Contact.id == CallRow.contact_id)
-        .where(*_conditions(which))
-        .order_by(CallRow.started_at, CallRow.id)
+        .where(*conditions)
     )
 
 
@@ -137,7 +147,7 @@ def _conditions(which: CallFilter) -> Iterator[ColumnElement[bool]]:
 
 
 def _line(
-    call: CallRow, campaign: str | None, contact: str | None, recording: str | None, zone: ZoneInfo
+    zone: ZoneInfo, call: CallRow, campaign: str | None, contact: str | None, recording: str | None
 ) -> CallLine:
     def local(at: datetime | None) -> datetime | None:
         return at.astimezone(zone) if at else None

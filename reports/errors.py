@@ -9,6 +9,10 @@ class BadFilter(ReportError):
     """A filter that makes no sense: an unknown result, a period that ends before it begins."""
 
 
+class UnknownCall(ReportError):
+    """No call, or more than one, has that id."""
+
+
 class TooManyRows(ReportError):
     """More rows than the format can hold."""
 

@@ -9,10 +9,11 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import IO
 
+from rich.markup import escape
 from rich.table import Table
 
 from reports.calls import CallLine
-from reports.columns import CALL_COLUMNS, Cell, Column, Kind, cells
+from reports.columns import CALL_COLUMNS, Column, Kind, cells
 from reports.metrics import Totals
 
 PLACES = {Kind.DECIMAL: 1, Kind.FINE: 2}
@@ -50,22 +51,38 @@ def write_json(lines: Iterable[CallLine], stream: IO[str]) -> None:
     stream.write("[")
     separator = "\n"
     for line in lines:
-        record = dict(zip((c.key for c in CALL_COLUMNS), _plain(line), strict=True))
-        stream.write(separator + json.dumps(record, ensure_ascii=False))
+        stream.write(separator + json.dumps(record(line), ensure_ascii=False))
         separator = ",\n"
     stream.write("\n]\n")
+
+
+def record(line: CallLine) -> dict[str, str | int | float | None]:
+    """One call by the names of its columns, ready for JSON."""
+    return dict(zip((column.key for column in CALL_COLUMNS), _plain(line), strict=True))
 
 
 def table(lines: Iterable[CallLine]) -> Table:
     """Build the table for a terminal: the columns that matter, the rest is in the other formats."""
     brief = [column for column in CALL_COLUMNS if column.brief]
-    shown = Table(box=None, pad_edge=False, header_style="bold")
+    grid = Table(box=None, pad_edge=False, header_style="bold")
     for column in brief:
         numeric = column.kind not in (Kind.TEXT, Kind.TIME)
-        shown.add_column(column.title, justify="right" if numeric else "left", no_wrap=True)
+        grid.add_column(column.title, justify="right" if numeric else "left", no_wrap=True)
     for line in lines:
-        shown.add_row(*(_table_cell(getattr(line, c.key), c) for c in brief))
-    return shown
+        grid.add_row(*(escape(shown(line, column)) for column in brief))
+    return grid
+
+
+def shown(line: CallLine, column: Column) -> str:
+    """One cell as people read it."""
+    cell = getattr(line, column.key)
+    if cell is None:
+        return ""
+    if isinstance(cell, datetime):
+        return f"{cell:%Y-%m-%d %H:%M:%S}"
+    if isinstance(cell, float):
+        return f"{cell:.{PLACES[column.kind]}f}"
+    return str(cell)
 
 
 def summary(totals: Totals) -> str:
@@ -102,13 +119,3 @@ def _csv_cell(cell: str | int | float | None) -> str | int | float | None:
     if isinstance(cell, str) and cell.startswith(_FORMULA) and not _PHONE.fullmatch(cell):
         return f"'{cell}"
     return cell
-
-
-def _table_cell(cell: Cell, column: Column) -> str:
-    if cell is None:
-        return ""
-    if isinstance(cell, datetime):
-        return f"{cell:%Y-%m-%d %H:%M:%S}"
-    if isinstance(cell, float):
-        return f"{cell:.{PLACES[column.kind]}f}"
-    return str(cell)

@@ -1,0 +1,56 @@
+"""Progress bars: on long work, and only where a person looks on."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+@contextmanager
+def counted(
+    items: Iterable[T], total: int, noun: str, *, quiet: bool = False
+) -> Iterator[Iterable[T]]:
+    """Give the items through, drawing a bar on stderr as they pass, if that is a terminal."""
+    with bar(noun, total, quiet=quiet) as advance:
+
+        def passing() -> Iterator[T]:
+            for number, item in enumerate(items, start=1):
+                yield item
+                if not number % 100:
+                    advance(number)
+
+        yield passing()
+
+
+@contextmanager
+def bar(
+    noun: str, total: int | None = None, *, quiet: bool = False
+) -> Iterator[Callable[[int], None]]:
+    """Draw a bar on stderr, if that is a terminal; give what moves it: how many are done."""
+    if quiet or not sys.stderr.isatty():
+        yield lambda _done: None
+        return
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
+    progress = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+        transient=True,
+    )
+    with progress:
+        task = progress.add_task(noun, total=total)
+        yield lambda done: progress.update(task, completed=done)
