@@ -1,4 +1,4 @@
-"""Digest authentication, the client's side: a challenge in, credentials out (RFC 3261 §22, RFC 8760).
+"""Digest authentication, the client's side: challenge in, credentials out (RFC 3261 §22, 8760).
 
 Pure. The arithmetic is aiosipua's; what is decided here is which challenge to answer, when an
 answer is worth another try, and how nonces are counted. One `Login` is kept for as long as a
@@ -12,9 +12,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from aiosipua.auth import SipDigestAuth, build_credentials
-from aiosipua.headers import AuthChallenge, parse_auth, stringify_auth
 
-from ivr.sip.message import SipResponse, new_tag
+from ivr.sip.message import AuthChallenge, SipResponse, new_tag, parse_auth, stringify_auth
 
 STRENGTH = {"MD5": 1, "SHA-256": 2}  # what we can answer; the strongest offered is taken
 MAX_STALE = 3  # a server that calls every nonce stale is broken, and not asked for ever

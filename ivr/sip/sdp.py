@@ -110,7 +110,7 @@ def parse_audio(body: bytes) -> Audio:
     codecs, payload_types, dtmf = _codecs(media)
     if not codecs:
         raise NoCommonCodec(
-            f"The SDP offers the formats {' '.join(media.formats)[:100]}, none of them PCMA or PCMU."
+            f"The SDP has the formats {' '.join(media.formats)[:100]}, but not PCMA or PCMU."
         )
     return Audio(
         host=host,
@@ -189,9 +189,7 @@ def _describe(audio: Audio) -> MediaDescription:
         attributes["fmtp"] = [f"{audio.dtmf_payload_type} {DTMF_EVENTS}"]
     attributes["ptime"] = [str(audio.ptime)]
     attributes[audio.direction] = []
-    return MediaDescription(
-        media="audio", port=audio.port, formats=formats, attributes=attributes
-    )
+    return MediaDescription(media="audio", port=audio.port, formats=formats, attributes=attributes)
 
 
 def _serialize(media: list[MediaDescription], host: str, session_id: int, version: int) -> bytes:
