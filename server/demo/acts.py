@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from ivr.media.tones import dtmf, tone
 from pyVoIP.VoIP import InvalidStateError
 
 from ivr.media.g711 import Pcm
+from ivr.media.tones import beep, dtmf
 from server.demo.people import Act
 from server.demo.phone import Call
 
 PATIENCE = 60.0  # seconds in which everything must have happened
 MAKES_UP_HIS_MIND = 2.0  # seconds of speech heard before a key is pressed
-BEEP_HZ, BEEP_MS = 1000, 400
 KEY_MS = 150
 
 
@@ -92,7 +91,7 @@ def _presses_inband(key: str) -> Callable[[Scene], None]:
     def act(scene: Scene) -> None:
         scene.pick_up("hello")
         if scene.hear_enough():
-            scene.call.say(dtmf(key, KEY_MS))
+            scene.call.say(dtmf(key, tone_ms=KEY_MS))
             scene.note("pressed", key=key, how="in-band")
         scene.listen()
 
@@ -107,7 +106,7 @@ def _hangs_up(scene: Scene) -> None:
 
 def _machine(scene: Scene) -> None:
     scene.pick_up("greeting")
-    scene.call.say(tone(BEEP_HZ, BEEP_MS))
+    scene.call.say(beep())
     scene.listen()
 
 

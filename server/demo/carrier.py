@@ -9,7 +9,6 @@ import asyncio
 import contextlib
 import json
 import sys
-import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -47,7 +46,6 @@ class Orders:
 async def open_carrier(orders: Orders, note: Note) -> Endpoint:
     """Start a carrier on a free port of 127.0.0.1; closing the endpoint ends it."""
     endpoint = Endpoint(user_agent="Carrier")
-    await endpoint.listen("127.0.0.1:0")
     phones = {number: Secret.of(number, REALM, orders.password) for number in orders.numbers}
     customer = {orders.customer: Secret.of(orders.customer, REALM, orders.customer_password)}
     registrar = Registrar(
@@ -55,10 +53,10 @@ async def open_carrier(orders: Orders, note: Note) -> Endpoint:
         REALM,
         # pyVoIP answers challenges as before RFC 2617, without qop.
         authenticator=Authenticator(phones.get, REALM, legacy=True),
-        clock=time.monotonic,
     )
     customers = Authenticator(customer.get, REALM)
     Proxy(endpoint, registrar, customers, phones, note, record_route=orders.record_route)
+    await endpoint.listen("127.0.0.1:0")
     return endpoint
 
 

@@ -2,8 +2,9 @@
 
 Calls from customers (Tongdai's trunk, who must authenticate) go to the phone registered for the
 number; within a call, requests go wherever their Request-URI leads. Responses, CANCEL and ACK
-find their way by the transactions on both sides. What it leaves out of §16: it never forks, and
-sets no timer C, for its callers do.
+find their way by the transactions on both sides. What it does otherwise than §16: it never forks,
+sets no timer C, for its callers do, and like a border controller keeps the Vias of either side to
+itself.
 """
 
 from __future__ import annotations
@@ -21,7 +22,6 @@ from ivr.sip.message import (
     SipRequest,
     SipResponse,
     SipUri,
-    make_response,
     parse_address,
     parse_uri,
     stringify_address,
@@ -31,6 +31,7 @@ from ivr.sip.transport import Peer
 
 Note = Callable[..., None]
 MAX_FORWARDS = 70
+METHODS = "REGISTER, OPTIONS, INVITE, ACK, CANCEL, BYE"
 
 
 class Proxy:
@@ -60,23 +61,22 @@ class Proxy:
         endpoint.screen = registrar.screen
         endpoint.on_request = self._take
         endpoint.on_ack = self._pass_ack
-        endpoint.on_stray_response = self._pass_response
 
     def _take(self, transaction: ServerTransaction) -> None:
         request = transaction.request
         if request.method == "REGISTER":
             self._registrar.handle(transaction)
         elif _hops_left(request) < 0:
-            transaction.respond(make_response(request, 483))
+            transaction.reply(483)
         elif request.to_addr.tag is not None:
             uri = parse_uri(request.uri)
             self._relay(transaction, _peer(_next_hop(request, self._is_me) or uri), request.uri)
         elif request.method == "OPTIONS":
-            transaction.respond(make_response(request, 200))
+            transaction.reply(200)
         elif request.method == "INVITE":
             self._place_call(transaction)
         else:
-            transaction.respond(make_response(request, 405, headers=[("Allow", "INVITE")]))
+            transaction.reply(405, headers=[("Allow", METHODS)])
 
     def _place_call(self, transaction: ServerTransaction) -> None:
         """Route a new call to the phone of its number."""
@@ -89,7 +89,7 @@ class Proxy:
             now=self._registrar.clock(),
         )
         if isinstance(verdict, Challenged):
-            transaction.respond(make_response(request, 401, headers=verdict.headers))
+            transaction.reply(401, headers=verdict.headers)
             return
         number = unquote(parse_uri(request.uri).user or "")
         bindings = self._registrar.lookup(number)
@@ -99,7 +99,7 @@ class Proxy:
             return
         status = 480 if number in self._numbers else 404
         self._note("refused", number, request.call_id, status=status)
-        transaction.respond(make_response(request, status))
+        transaction.reply(status)
 
     def _relay(self, transaction: ServerTransaction, to: Peer, uri: str) -> None:
         """Pass a request on in a transaction of its own, and its responses back (§16.6, §16.7)."""
@@ -114,16 +114,13 @@ class Proxy:
 
     def _answer(self, transaction: ServerTransaction, response: Response) -> None:
         """Pass a response back to who asked. 100 is for the next hop only (§16.7 step 5)."""
-        message = response.message
-        if message.status_code == 100:
+        status = response.message.status_code
+        if status == 100:
             return
-        if response.source is None:
-            message = make_response(transaction.request, message.status_code)
-        else:
-            message = _backward(message, transaction.request.headers.get("via"))
+        message = _backward(response.message, transaction.request.headers.get("via"))
         if not transaction.answered:
             transaction.respond(message)
-        elif message.status_code < 300:  # a 2xx repeated by a phone that waits for its ACK
+        elif 200 <= status < 300:  # repeated by a phone that waits for its ACK
             self._endpoint.send(message, transaction.source)
 
     def _pass_ack(self, ack: SipRequest, source: Peer) -> None:  # noqa: ARG002  the endpoint's signature
@@ -132,18 +129,10 @@ class Proxy:
         if not self._is_me(next_hop):
             self._endpoint.send(self._forwarded(ack, ack.uri), _peer(next_hop))
 
-    def _pass_response(self, response: SipResponse, source: Peer) -> None:  # noqa: ARG002
-        """Pass back a 2xx whose transaction is over (§16.11): the Via below ours says where."""
-        vias = response.headers.get("via")[1:]
-        if vias:
-            message = _backward(response, vias)
-            via = message.top_via
-            host, port = via.received or via.host, via.rport or via.port or 5060
-            self._endpoint.send(message, Peer("udp", host, int(port)))
-
     def _forwarded(self, request: SipRequest, uri: str) -> SipRequest:
         """Copy a request as it goes on: one hop less, our own Route entry gone (§16.4, §16.6)."""
         headers = request.headers.copy()
+        headers.remove("via")  # the endpoint writes ours
         headers.set_single("Max-Forwards", str(_hops_left(request)))
         routes = [route for route in headers.get("route") if not self._is_me(_uri_of(route))]
         copy = SipRequest(headers=headers, body=request.body, method=request.method, uri=uri)
