@@ -93,7 +93,7 @@ _COMPACT = COMPACT_HEADERS | {
     "u": "allow-events",
     "x": "session-expires",
 }
-_HEAD_END = re.compile(rb"(?<!^)\r?\n\r?\n")
+_HEAD_END = re.compile(rb"\r?\n\r?\n")
 _FOLD = re.compile(r"[ \t]*\n[ \t]+")
 _NUMBER = re.compile(r"\d{1,10}")
 _REQUEST_LINE = re.compile(rf"({TOKEN.pattern}) ([^\s<>]+) SIP/(\d+\.\d+)", re.IGNORECASE)
@@ -105,7 +105,8 @@ class SipMessage(aiosipua.message.SipMessage):
 
     The accessors read the header each time: changing what they return changes nothing, assign
     it back instead. They raise MalformedMessage when the header is missing or cannot be read;
-    on what `parse_message` returned, Via, From, To, Call-ID and CSeq never do.
+    on what `parse_message` returned, Via, From, To, Call-ID and CSeq never do, and a request URI
+    can be parsed.
     """
 
     def _required(self, name: str) -> str:
@@ -195,8 +196,10 @@ def parse_message(data: bytes) -> SipRequest | SipResponse:
     to Content-Length (§18.3). Raises MalformedMessage, and nothing else, with the status to
     answer (400; 505 for a version other than 2.0) and the request as far as it was read.
     """
+    if data[:1] in (b"\r", b"\n"):
+        data = data.lstrip(b"\r\n")  # §7.5
     end = _HEAD_END.search(data)
-    head = (data[: end.start()] if end else data).decode("utf-8", "replace").lstrip("\r\n")
+    head = (data[: end.start()] if end else data).decode("utf-8", "replace")
     start_line, *lines = _unfold(head)
     headers = CaseInsensitiveDict()
     message: SipRequest | SipResponse
@@ -257,6 +260,8 @@ def _read_request_line(line: str, request: SipRequest) -> None:
     request.method, request.uri = matched[1], matched[2]
     if matched[3] != "2.0":
         raise MalformedMessage(f"The SIP version {matched[3]} is not 2.0.", status=505)
+    if parse_uri(request.uri).headers:
+        raise MalformedMessage(f"The request URI {request.uri[:80]!r} has headers (§19.1.1).")
 
 
 def _read_status_line(line: str, response: SipResponse) -> None:
@@ -278,7 +283,8 @@ def _check_headers(message: SipRequest | SipResponse) -> None:
     method = message.cseq.method
     if isinstance(message, SipRequest) and method != message.method:
         raise MalformedMessage(f"The CSeq method {method[:32]!r} is not {message.method[:32]!r}.")
-    if message.top_via.protocol.upper() != "SIP/2.0":
+    top_via, *_ = message.via
+    if top_via.protocol.upper() != "SIP/2.0":
         raise MalformedMessage("The topmost Via is not of SIP/2.0.", status=505)
     if not message.call_id or len(message.call_id) > MAX_CALL_ID_LENGTH:
         raise MalformedMessage(f"The Call-ID is empty or over {MAX_CALL_ID_LENGTH} characters.")
