@@ -93,10 +93,15 @@ class Pace:
         """Take a token if there is one and nobody waits for it."""
         if self._turn.locked():
             return False
-        return not self._bucket.take(asyncio.get_running_loop().time())
+        return not self._wanted()
 
     async def take(self) -> None:
         """Take a token, waiting for it."""
         async with self._turn:
-            while wait := self._bucket.take(asyncio.get_running_loop().time()):
+            # A sleep of a known length, not a poll.
+            while wait := self._wanted():  # noqa: ASYNC110
                 await asyncio.sleep(wait)
+
+    def _wanted(self) -> float:
+        """Seconds until there is a token; 0.0 when one was taken."""
+        return self._bucket.take(asyncio.get_running_loop().time())

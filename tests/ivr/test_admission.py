@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from ivr.screening import LAG_LIMIT, LagMeter, Load, judge
+from ivr.admission import LAG_LIMIT, LagMeter, Load, judge
 
 QUIET = Load(calls=0, most_calls=10, lag=0.0)
 FULL = Load(calls=10, most_calls=10, lag=0.0)

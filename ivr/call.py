@@ -1,0 +1,407 @@
+"""One call: signalling and media joined, read from top to bottom by a script (design §3).
+
+A script is a coroutine. Hang-up by the other side cancels it; when it returns the call is hung
+up; either way the slot is given back and the story is complete.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from ivr.descriptions import Descriptions
+from ivr.media import events as heard
+from ivr.media.prompts import Prompt
+from ivr.media.session import MediaSession
+from ivr.result import SipStory, decide
+from ivr.sip import session_events as sip
+from ivr.sip.sdp import SdpError, Stream, agree, answer, parse_audio
+from ivr.sip.session import Session
+from ivr.slots import Slot
+from ivr.story import CallStory, OnStory, Side, StoryEvent
+from ivr.typed import Typed
+
+log = logging.getLogger(__name__)
+
+Script = Callable[["Call"], Awaitable[None]]
+
+RINGING = frozenset({180, 183})
+
+
+class CallOver(Exception):
+    """Something was asked of a call that has ended."""
+
+
+class Call:
+    """A call, in either direction. Made by `Phone`, never directly."""
+
+    def __init__(
+        self,
+        *,
+        session: Session,
+        media: MediaSession,
+        sdp: Descriptions,
+        story: CallStory,
+        slot: Slot | None,
+        on_event: OnStory,
+        on_finished: Callable[[Call], None],
+    ) -> None:
+        self.story = story
+        self.session = session
+        self.media = media
+        self.sdp = sdp
+        self.facts = SipStory()
+        self.redirect: tuple[str, ...] = ()
+        loop = asyncio.get_running_loop()
+        self.settled: asyncio.Future[bool] = loop.create_future()  # True: answered
+        self.over: asyncio.Future[None] = loop.create_future()
+        self._slot = slot
+        self._on_event = on_event
+        self._on_finished = on_finished
+        self._typed = Typed()
+        self._key_source: str | None = None
+        self._plays: dict[int, asyncio.Future[str]] = {}
+        self._amd: asyncio.Future[str] | None = None
+        self._finished = False
+        session.on_event = self._signalled
+        media.on_event = self._heard
+
+    # -- what a script does ----------------------------------------------------------------
+
+    async def play(self, prompt: Prompt, *, barge_in: bool = True) -> str:
+        """Play a prompt to its end, or to the first key where `barge_in`.
+
+        Returns the key that stopped it, or "". The key stays typed: `collect` reads it. With a
+        key already typed, a prompt that can be barged in on is not begun.
+        """
+        self._require_up()
+        if barge_in and self._typed.peek():
+            return self._typed.peek()
+        ended: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        play = self.media.play(prompt, barge_in=barge_in)
+        self._plays[play] = ended
+        self.tell("play", prompt=prompt.name, seconds=round(prompt.seconds, 2))
+        try:
+            await ended
+        except asyncio.CancelledError:
+            self.media.stop()
+            raise
+        finally:
+            self._plays.pop(play, None)
+        return self._typed.peek() if barge_in else ""
+
+    async def collect(
+        self, *, max_digits: int = 1, timeout: float = 5.0, terminator: str = "#"
+    ) -> str:
+        """Up to `max_digits` keys, typed ahead or waiting `timeout` seconds for each.
+
+        The terminator ends the entry and is not part of it; as the only key asked for, any key
+        counts, the terminator included.
+        """
+        self._require_up()
+        digits = ""
+        while len(digits) < max_digits:
+            key = await self._typed.next(timeout)
+            if not key or (key == terminator and max_digits > 1):
+                break
+            digits += key
+        return digits
+
+    async def detect_machine(self) -> str:
+        """Wait for the verdict on who answered: human, machine, fax or notsure."""
+        self._require_up()
+        self._amd = asyncio.get_running_loop().create_future()
+        self.media.detect_machine()
+        verdict = await self._amd
+        self.story.amd = verdict
+        self.facts = replace(self.facts, amd=verdict)
+        return verdict
+
+    async def record(self, path: Path) -> None:
+        """Record both directions to a two-channel WAV from now to the call's end."""
+        self._require_up()
+        self.media.record(path)
+        self.tell("record", file=path.name)
+
+    async def send_digits(self, digits: str) -> None:
+        """Press keys towards the other side (RFC 4733)."""
+        self._require_up()
+        self.media.send_digits(digits)
+        self.tell("send_digits", count=len(digits))
+
+    async def bridge(self, other: Call) -> None:
+        """Join two calls until either ends; then each is heard alone again."""
+        self._require_up()
+        other._require_up()
+        self.media.bridge(other.media)
+        self.tell("bridge", call=str(other.story.call_id))
+        try:
+            await _either(self.over, other.over)
+        finally:
+            self.media.unbridge()
+
+    # -- an incoming call --------------------------------------------------------------------
+
+    def ring(self) -> None:
+        """Tell the caller that it rings (180)."""
+        self._require_up()
+        self.session.ring(180)
+        self.story.ringing_at = self.story.ringing_at or datetime.now(UTC)
+        self.tell("ringing")
+
+    async def answer(self) -> None:
+        """Answer an incoming call and wait until the audio is agreed.
+
+        Raises CallOver where the caller has gone, or where no codec is shared (488).
+        """
+        self._require_up()
+        offer = self.session.offer
+        try:
+            body = self.sdp.offer() if offer is None else self._answer_to(offer)
+        except SdpError as error:
+            self.story.note = str(error)
+            self.reject(488)
+            raise CallOver(f"call {self.story.call_id}: {error}") from error
+        self.session.accept(body)
+        await _either(self.settled, self.over)
+        self._require_up()
+
+    def reject(self, status: int, reason: str | None = None) -> None:
+        """Refuse an incoming call."""
+        self.story.sip_code = status
+        self.session.reject(status, reason)
+        self._ended("us")
+
+    def stop_ringing(self) -> None:
+        """Nobody takes it: cancel an outgoing call."""
+        self.facts = replace(self.facts, cancelled=True)
+        self.tell("cancel")
+        self.session.cancel()
+
+    async def hangup(self) -> None:
+        """Hang up."""
+        self._hang_up("us")
+
+    def abandon(self) -> None:
+        """Note that a person answered and nobody came for them within the limit."""
+        self.facts = replace(self.facts, abandoned=True)
+
+    async def run(self, script: Script) -> CallStory:
+        """Run a script to its end or to the hang-up; then the call is over and its story whole."""
+        task = asyncio.ensure_future(script(self))
+        try:
+            await _either(task, self.over)
+        finally:
+            if not task.done():
+                task.cancel()
+            [outcome] = await asyncio.gather(task, return_exceptions=True)
+            if isinstance(outcome, Exception):
+                self._script_failed(outcome)
+            await asyncio.shield(self.finish())
+        return self.story
+
+    # -- the end ---------------------------------------------------------------------------
+
+    async def finish(self) -> CallStory:
+        """Hang up if need be, close the media, decide the result, give the slot back."""
+        if self._finished:
+            return self.story
+        self._finished = True
+        self._hang_up("us")
+        report = await self.media.close()
+        story = self.story
+        story.packets_sent = report.packets_sent
+        story.packets_received = report.packets_received
+        story.packets_lost = report.packets_lost
+        if report.packets_received:
+            story.jitter_ms, story.mos = report.jitter_ms, report.mos
+        story.result = decide(self.facts)
+        self.tell("end", result=str(story.result), by=story.hangup_by, code=story.sip_code)
+        if self._slot is not None:
+            self._slot.release()
+        self._on_finished(self)
+        return story
+
+    def _script_failed(self, error: Exception) -> None:
+        log.error("call %s: its script failed", self.story.call_id, exc_info=error)
+        self.blame_ourselves(f"the script failed: {type(error).__name__}: {error}")
+
+    def blame_ourselves(self, note: str) -> None:
+        """Make the result `failed`: whatever happened to the customer was our doing."""
+        self.facts = replace(self.facts, our_fault=True)
+        self.story.note = self.story.note or note
+
+    def _hang_up(self, by: Side) -> None:
+        if self.over.done():
+            return
+        self._ended(by)
+        self.session.bye()  # or CANCEL, or 480: whatever fits its state
+
+    def _ended(self, by: Side) -> None:
+        if self.over.done():
+            return
+        self.story.hangup_by = by
+        self.story.ended_at = datetime.now(UTC)
+        self.over.set_result(None)
+        for waiter in (*self._plays.values(), self._amd):
+            if waiter is not None and not waiter.done():
+                waiter.cancel()
+
+    def _require_up(self) -> None:
+        if self.over.done():
+            raise CallOver(f"call {self.story.call_id} has ended")
+
+    # -- what signalling says --------------------------------------------------------------
+
+    def _signalled(self, event: sip.SessionEvent) -> None:
+        match event:
+            case sip.Ringing():
+                self._rings(event)
+            case sip.Accepted(sdp=sdp):
+                self._accepted(sdp)
+            case sip.Failed():
+                self._failed(event)
+            case sip.Offered(sdp=sdp):
+                self._offered(sdp)
+            case sip.Answered(sdp=sdp):
+                self._connect(sdp)
+            case sip.Keyed(digit=digit):
+                self._pressed(digit, "info")
+            case sip.Referred(reject=reject):
+                reject(603)  # the customer does not send us elsewhere
+            case sip.Ended(by=by, reason=reason):
+                self.tell("hangup", by=by, reason=reason)
+                self._ended(by)
+
+    def _rings(self, event: sip.Ringing) -> None:
+        rang = event.status in RINGING or event.sdp is not None
+        facts = self.facts
+        self.facts = replace(facts, provisionals=facts.provisionals + 1, rang=facts.rang or rang)
+        if rang and self.story.ringing_at is None:
+            self.story.ringing_at = datetime.now(UTC)
+            self.tell("ringing", code=event.status, early_media=event.sdp is not None)
+        if event.sdp is not None:
+            self._connect(event.sdp)
+
+    def _accepted(self, sdp: bytes | None) -> None:
+        self.story.answered_at = datetime.now(UTC)
+        self.story.sip_code, self.story.sip_reason = 200, "OK"
+        self.facts = replace(self.facts, answered=True, status=200)
+        self.tell("answered")
+        if sdp is not None and not self._connect(sdp):
+            self.blame_ourselves("the other side's SDP could not be used")
+            self._hang_up("us")
+        if not self.settled.done():
+            self.settled.set_result(True)
+
+    def _failed(self, event: sip.Failed) -> None:
+        self.story.sip_code, self.story.sip_reason = event.status, event.reason
+        self.story.note = self.story.note or _warning(event)
+        self.facts = replace(self.facts, status=event.status, local=event.local)
+        self.redirect = event.redirect
+        self.tell(
+            "refused",
+            code=event.status,
+            reason=event.reason,
+            local=event.local,
+            answered_late=event.answered_late,
+        )
+        if not self.settled.done():
+            self.settled.set_result(False)
+        self._ended("us" if self.facts.cancelled else "network" if event.local else "them")
+
+    def _offered(self, sdp: bytes) -> None:
+        """A re-INVITE or UPDATE with an offer: hold, or the audio goes somewhere else."""
+        try:
+            body = self._answer_to(sdp) if sdp else self.sdp.offer()
+        except SdpError as error:
+            self.tell("offer_refused", why=str(error))
+            self.session.reject_offer(488)
+        else:
+            self.session.answer_offer(body)
+            self.tell("reoffered")
+
+    def _answer_to(self, sdp: bytes) -> bytes:
+        """Our answer to an offer; the media goes that way at once. Raises SdpError."""
+        offer = parse_audio(sdp)
+        ours = answer(offer, self.sdp.ours)
+        self._stream(agree(ours, offer))
+        return self.sdp.answer(sdp, ours)
+
+    def _connect(self, sdp: bytes) -> bool:
+        try:
+            self._stream(agree(self.sdp.ours, parse_audio(sdp)))
+        except SdpError as error:
+            self.story.note = str(error)
+            return False
+        return True
+
+    def _stream(self, stream: Stream) -> None:
+        self.story.codec = stream.codec
+        self.media.connect(
+            host=stream.host,
+            port=stream.port,
+            codec=stream.codec,
+            payload_type=stream.payload_type,
+            dtmf_payload_type=stream.dtmf_payload_type,
+            direction=stream.direction,
+            ptime=stream.ptime,
+        )
+
+    # -- what the media says ---------------------------------------------------------------
+
+    def _heard(self, event: heard.MediaEvent) -> None:
+        match event:
+            case heard.Digit(digit=digit, source=source):
+                self._pressed(digit, source)
+            case heard.PlayEnded(id=play, reason=reason):
+                ended = self._plays.get(play)
+                if ended is not None and not ended.done():
+                    ended.set_result(reason)
+            case heard.Amd(verdict=verdict, detail=detail):
+                self.tell("amd", verdict=verdict, detail=detail)
+                if self._amd is not None and not self._amd.done():
+                    self._amd.set_result(verdict)
+            case heard.RtpStopped(silent_for=seconds):
+                self.story.note = f"no audio came from the other side for {seconds:.0f} s"
+                self._hang_up("network")
+            case heard.RecordingFailed(reason=reason):
+                self.story.note = reason
+                self.tell("recording_failed", reason=reason)
+            case heard.WorkerDied(reason=reason):
+                self.blame_ourselves(reason)
+                self._hang_up("us")
+
+    def _pressed(self, digit: str, source: str) -> None:
+        """Count a key once: some phones send it as RFC 4733 and as INFO; the first kind wins."""
+        if self._key_source is None:
+            self._key_source = source
+        if source != self._key_source:
+            return
+        self.story.keys += digit
+        self.tell("key", digit=digit, source=source)
+        self._typed.press(digit)
+        if source == "info":  # RTP keys stop the prompt in the worker itself
+            self.media.stop()
+
+    def tell(self, kind: str, **data: Any) -> None:
+        """Add a line to the call's story."""
+        self._on_event(StoryEvent(datetime.now(UTC), kind, data))
+
+
+def _warning(event: sip.Failed) -> str | None:
+    """What the network said beside the status: Reason (RFC 3326) or Warning (RFC 3261 §20.43)."""
+    for name in ("reason", "warning"):
+        for header, value in event.headers:
+            if header.lower() == name:
+                return value
+    return None
+
+
+async def _either(one: asyncio.Future[Any], other: asyncio.Future[Any]) -> None:
+    await asyncio.wait({one, other}, return_when=asyncio.FIRST_COMPLETED)

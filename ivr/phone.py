@@ -1,0 +1,335 @@
+"""The phone: every trunk, every call, one SIP address and one media plane (design §3)."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import time
+import uuid
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+
+from ivr.admission import RETRY_AFTER, LagMeter, Load, Source, judge
+from ivr.call import Call
+from ivr.descriptions import Descriptions
+from ivr.media.errors import MediaError
+from ivr.media.plane import MediaConfig, MediaPlane
+from ivr.media.session import MediaSession
+from ivr.result import Result
+from ivr.sip.authenticator import Granted, Secret
+from ivr.sip.endpoint import Endpoint
+from ivr.sip.message import Address, SipRequest, SipUri, parse_uri
+from ivr.sip.registrar import Registrar
+from ivr.sip.screening import ACCEPT, DROP, Screening, refuse
+from ivr.sip.sdp import CODECS, Audio
+from ivr.sip.session import Session
+from ivr.sip.trace import TraceRecord
+from ivr.sip.transport import Peer
+from ivr.sip.useragent import UserAgent
+from ivr.slots import Slot
+from ivr.story import CallFailed, CallStory, OnStory, StoryEvent
+from ivr.trunk import TrunkConfig, from_carrier, to_carrier
+from ivr.trunks import Trunk, TrunkDown, TrunkState
+
+log = logging.getLogger(__name__)
+
+# Refusals that say the carrier never tried: the next trunk may (design §3: congestion).
+TRY_NEXT_TRUNK = frozenset({Result.CONGESTION})
+
+
+@dataclass(frozen=True, slots=True)
+class PhoneConfig:
+    """Where to listen and how much to take on. `users` may register, by name."""
+
+    bind: str = "0.0.0.0:5060"
+    external_address: str = ""
+    realm: str = "tongdai"
+    max_calls: int = 2000  # beyond this, and when the loop lags, new INVITEs get 503
+    users: Mapping[str, Secret] = field(default_factory=dict)
+
+
+class Phone:
+    """Makes and takes calls. `on_call` is run for each incoming call, as its script."""
+
+    def __init__(
+        self,
+        config: PhoneConfig,
+        trunks: Sequence[TrunkConfig],
+        media: MediaConfig,
+        *,
+        trace: Callable[[TraceRecord], None] | None = None,
+    ) -> None:
+        self.config = config
+        self.endpoint = Endpoint(trace=trace)
+        self.agent = UserAgent(self.endpoint)
+        self.plane = MediaPlane(media)
+        self.trunks = {trunk.name: Trunk(trunk, self.agent) for trunk in trunks}
+        self.registrar = Registrar(config.users.get, config.realm)
+        self.calls: dict[uuid.UUID, Call] = {}
+        self.on_call: Callable[[Call], Awaitable[None]] | None = None
+        self.on_story: Callable[[CallStory, StoryEvent], None] | None = None
+        self.lag = LagMeter()
+        self._answering: set[asyncio.Task[None]] = set()
+
+    async def start(self) -> None:
+        """Open the media plane and the SIP address, then watch the trunks."""
+        await self.plane.start()
+        self.endpoint.screen = self._screen
+        self.agent.on_invite = self._invited
+        self.agent.handlers["REGISTER"] = self.registrar.handle
+        await self.endpoint.listen(self.config.bind, external_address=self.config.external_address)
+        self.lag.start()
+        await asyncio.gather(*(trunk.start() for trunk in self.trunks.values()))
+
+    async def close(self) -> None:
+        """Hang up whatever is up, unregister, and close every socket and worker."""
+        self.lag.stop()
+        await asyncio.gather(*(call.finish() for call in list(self.calls.values())))
+        for task in self._answering:
+            task.cancel()
+        await asyncio.gather(*self._answering, return_exceptions=True)
+        await asyncio.gather(*(trunk.close() for trunk in self.trunks.values()))
+        self.agent.close()
+        await self.endpoint.close()
+        await self.plane.close()
+
+    # -- outgoing --------------------------------------------------------------------------
+
+    async def reserve(self, trunk: str) -> Slot:
+        """A slot of the trunk, or of the first of its fail-over list that is up; waits for one.
+
+        Raises TrunkDown, with the reason of the first, when none of them takes calls.
+        """
+        first = self._trunk(trunk)
+        for candidate in (first, *map(self._trunk, first.config.failover)):
+            if candidate.state is TrunkState.UP:
+                return await candidate.acquire()
+        raise TrunkDown(trunk, f"{first.state}: {first.reason}")
+
+    async def dial(
+        self,
+        number: str,
+        *,
+        slot: Slot,
+        caller_id: str = "",
+        ring_timeout: float = 30.0,
+        call_id: uuid.UUID | None = None,
+        on_event: OnStory = lambda _: None,
+    ) -> Call:
+        """Call a number; the call that was answered, or CallFailed with the story of why not.
+
+        The slot is given back when the call ends, in every case. A trunk that refuses at the
+        door is followed by the next of its fail-over list that has a slot at once. Cancelling
+        this sends CANCEL, or BYE if it is too late for that.
+        """
+        call_id = call_id or uuid.uuid4()
+        user: str | None = None
+        while True:
+            trunk = self._trunk(slot.trunk)
+            story = CallStory(call_id, "out", number, caller_id=caller_id, trunk=slot.trunk)
+            call = await self._place(trunk, user, story, slot, on_event)
+            await self._wait_for_answer(call, ring_timeout)
+            if call.facts.answered and not call.over.done():
+                return call
+            await call.finish()
+            if story.result is Result.FORBIDDEN:
+                trunk.forbid(f"{story.sip_code} {story.sip_reason}")
+            user, another = self._elsewhere(call, trunk, diverted=user is not None)
+            if another is None:
+                raise CallFailed(story)
+            slot = another
+
+    def _elsewhere(
+        self, call: Call, trunk: Trunk, *, diverted: bool
+    ) -> tuple[str | None, Slot | None]:
+        """Where a call that did not get through may be tried at once: the user and a slot.
+
+        A diversion (3xx) is followed once, and only back to the same trunk: a Contact elsewhere
+        would let whoever answers send our calls, and our money, anywhere.
+        """
+        if user := not diverted and _diverted_to(call.redirect, trunk):
+            call.tell("diverted", to=user)
+            return user, trunk.try_acquire()
+        if call.story.result in TRY_NEXT_TRUNK:
+            for name in trunk.config.failover:
+                if slot := self._trunk(name).try_acquire():
+                    call.tell("failover", trunk=name)
+                    return None, slot
+        return None, None
+
+    async def _place(
+        self, trunk: Trunk, user: str | None, story: CallStory, slot: Slot, on_event: OnStory
+    ) -> Call:
+        """Send the INVITE."""
+        media = await self._open_media(story, slot, trunk.peer.host)
+        config = trunk.config
+        sdp = Descriptions(Audio(media.host, media.port, config.codecs))
+        shown = to_carrier(story.caller_id, replace(config, prefix="")) or trunk.user
+        dialled = user or to_carrier(story.number, config)
+        story.invited_at = datetime.now(UTC)
+        session = self.agent.invite(
+            uri=trunk.uri(dialled),
+            to=trunk.peer,
+            from_=Address(uri=SipUri(user=shown, host=config.host)),
+            to_addr=Address(uri=SipUri(user=dialled, host=config.host)),
+            sdp=sdp.offer(),
+            credentials=trunk.credentials,
+            headers=[("P-Asserted-Identity", f"<sip:{shown}@{config.host}>")],
+        )
+        story.sip_call_id = session.id
+        call = Call(
+            session=session, media=media, sdp=sdp, story=story, slot=slot,
+            on_event=self._listener(story, on_event), on_finished=self._forget,
+        )  # fmt: skip
+        self.calls[story.call_id] = call
+        call.tell("invite", to=dialled, trunk=config.name, attempt_call_id=session.id)
+        return call
+
+    async def _open_media(self, story: CallStory, slot: Slot, toward: str) -> MediaSession:
+        try:
+            return await self.plane.open(call_id=str(story.call_id), toward=toward)
+        except MediaError as error:
+            slot.release()
+            story.result, story.note = Result.FAILED, str(error)
+            story.ended_at, story.hangup_by = datetime.now(UTC), "us"
+            raise CallFailed(story) from error
+        except BaseException:
+            slot.release()
+            raise
+
+    async def _wait_for_answer(self, call: Call, ring_timeout: float) -> None:
+        """Until it is answered, refused, or has rung too long and the CANCEL is answered."""
+        try:
+            await asyncio.wait({call.settled}, timeout=ring_timeout)
+            if not call.settled.done():
+                call.stop_ringing()
+                await asyncio.wait({call.settled})
+        except asyncio.CancelledError:
+            call.blame_ourselves("the server stopped while it was calling")
+            await asyncio.shield(call.finish())
+            raise
+
+    # -- incoming --------------------------------------------------------------------------
+
+    def _invited(self, session: Session) -> None:
+        task = asyncio.create_task(self._take(session), name=f"incoming {session.id}")
+        self._answering.add(task)
+        task.add_done_callback(self._answering.discard)
+
+    async def _take(self, session: Session) -> None:
+        """Find out whose call it is, then run `on_call` as its script."""
+        trunk = self._trunk_of(session.source)
+        if trunk is None and not self._proved(session):
+            return
+        slot = trunk.try_channel() if trunk else None
+        if trunk is not None and slot is None:
+            session.reject(503, headers=[("Retry-After", "5")])
+            return
+        story = _incoming_story(session, trunk)
+        try:
+            media = await self._open_media(story, slot or Slot("", (), None), session.source.host)
+        except CallFailed:
+            session.reject(503, headers=[("Retry-After", "5")])
+            log.error("incoming call from %s refused: %s", story.number, story.note)
+            return
+        codecs = trunk.config.codecs if trunk else CODECS
+        sdp = Descriptions(Audio(media.host, media.port, codecs))
+        call = Call(
+            session=session, media=media, sdp=sdp, story=story, slot=slot,
+            on_event=self._listener(story, None), on_finished=self._forget,
+        )  # fmt: skip
+        self.calls[story.call_id] = call
+        call.tell("incoming", dialled=story.caller_id, trunk=story.trunk)
+        await call.run(self.on_call or _nobody_there)
+
+    def _proved(self, session: Session) -> bool:
+        """Whether a registered phone's INVITE carries its user's proof; else challenge it."""
+        request = session.request
+        verdict = self.registrar.authenticator.check(
+            request.method,
+            request.uri,
+            request.headers.get("authorization"),
+            source=session.source.host,
+            now=time.monotonic(),
+        )
+        if isinstance(verdict, Granted):
+            return True
+        session.reject(401, headers=verdict.headers)
+        return False
+
+    # -- who is who ------------------------------------------------------------------------
+
+    def _screen(self, request: SipRequest, source: Peer) -> Screening:
+        load = Load(len(self.calls), self.config.max_calls, self.lag.lag)
+        users = bool(self.config.users)
+        match judge(request.method, self._kind(request, source), users_exist=users, load=load):
+            case "accept":
+                return ACCEPT
+            case "ask_registrar":
+                return self.registrar.screen(request, source)
+            case "overloaded":
+                return refuse(503, retry_after=random.randint(*RETRY_AFTER))
+        return DROP
+
+    def _kind(self, request: SipRequest, source: Peer) -> Source:
+        if self._trunk_of(source) is not None:
+            return "trunk"
+        phones = self.registrar.lookup(request.from_addr.uri.user or "")
+        known = any(phone.peer.host == source.host for phone in phones)
+        return "phone" if known else "stranger"
+
+    def _trunk_of(self, source: Peer) -> Trunk | None:
+        """The trunk whose address this is; by port too, where several share one host."""
+        found = [trunk for trunk in self.trunks.values() if trunk.accepts_from(source.host)]
+        exact = [trunk for trunk in found if trunk.peer.port == source.port]
+        return next(iter(exact or found), None)
+
+    def _trunk(self, name: str) -> Trunk:
+        try:
+            return self.trunks[name]
+        except KeyError:
+            known = ", ".join(sorted(self.trunks)) or "none"
+            raise TrunkDown(name, f"not configured (configured: {known})") from None
+
+    def _listener(self, story: CallStory, on_event: OnStory | None) -> OnStory:
+        def tell(event: StoryEvent) -> None:
+            if on_event is not None:
+                on_event(event)
+            if self.on_story is not None:
+                self.on_story(story, event)
+
+        return tell
+
+    def _forget(self, call: Call) -> None:
+        if self.calls.get(call.story.call_id) is call:
+            del self.calls[call.story.call_id]
+
+
+def _incoming_story(session: Session, trunk: Trunk | None) -> CallStory:
+    caller = session.remote.uri.user or "anonymous"
+    dialled = parse_uri(session.request.uri).user or ""
+    if trunk is not None:
+        caller, dialled = from_carrier(caller, trunk.config), from_carrier(dialled, trunk.config)
+    return CallStory(
+        uuid.uuid4(),
+        "in",
+        caller,
+        caller_id=dialled,
+        trunk=trunk.config.name if trunk else "",
+        sip_call_id=session.id,
+    )
+
+
+def _diverted_to(redirect: Sequence[str], trunk: Trunk) -> str | None:
+    """The user of the first Contact of a 3xx that leads back to this trunk."""
+    for contact in redirect:
+        uri = parse_uri(contact)
+        if uri.user and (uri.host in trunk.addresses or uri.host == trunk.config.host):
+            return uri.user
+    return None
+
+
+async def _nobody_there(call: Call) -> None:
+    call.reject(480)

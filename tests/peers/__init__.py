@@ -1,0 +1,1 @@
+"""Programs that we did not write, run on loopback by tests: SIPp, Kamailio, baresip."""
