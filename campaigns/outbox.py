@@ -43,6 +43,10 @@ class Outbox:
         self._empty = asyncio.Event()
         self._empty.set()
         self.trouble = ""  # why nothing can be stored now, or ""
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begin to store."""
         self._task = asyncio.create_task(self._work(), name="campaign outbox")
 
     def put(self, job: Job) -> None:
@@ -68,8 +72,9 @@ class Outbox:
 
     async def close(self) -> None:
         """Stop storing; call `flush` before."""
-        self._task.cancel()
-        await asyncio.gather(self._task, return_exceptions=True)
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
 
     async def _work(self) -> None:
         pause = FIRST_PAUSE

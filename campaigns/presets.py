@@ -49,6 +49,14 @@ class Law:
     home: str = "UTC"
 
 
+@dataclass(frozen=True, slots=True)
+class Compliance:
+    """The operator's choice of law: a preset, and `home`, the zone of unplaceable numbers."""
+
+    preset: Preset = Preset.VN
+    home: str = "Asia/Ho_Chi_Minh"
+
+
 _OFFICE = Hours.parse("08:00-17:00")
 _DAY = Hours.parse("08:00-21:00")
 _LONG_DAY = Hours.parse("07:00-21:00")

@@ -34,13 +34,18 @@ class Reconciled:
     waiting: int = 0  # leads that will be called again
     done: int = 0  # leads that will not
 
+    @property
+    def leads(self) -> int:
+        """How many leads were found without anyone behind them."""
+        return self.waiting + self.done
+
     def __add__(self, other: Reconciled) -> Reconciled:
         return Reconciled(
             self.calls + other.calls, self.waiting + other.waiting, self.done + other.done
         )
 
     def __bool__(self) -> bool:
-        return bool(self.calls or self.waiting or self.done)
+        return bool(self.calls or self.leads)
 
 
 def expired(now: datetime, *, but: Collection[uuid.UUID] = ()) -> ColumnElement[bool]:

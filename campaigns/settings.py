@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from campaigns.errors import BadSettings
 from campaigns.hours import DAYS, Hours
-from campaigns.presets import Law, Preset, Purpose, law_for
+from campaigns.presets import Compliance, Law, Purpose, law_for
 from campaigns.retry import DELAYS, FAILED_AT_LEAST
 from ivr.result import Result
 
@@ -106,11 +106,13 @@ class Settings(BaseModel):
             wrong = "; ".join(_sentence(dict(detail)) for detail in error.errors())
             raise BadSettings(f"The campaign's settings are not right: {wrong}.") from None
 
-    def law(self, preset: Preset, home: str) -> Law:
-        """The law of this campaign's calls; `home` is the zone of unplaceable numbers."""
+    def law(self, compliance: Compliance) -> Law:
+        """The law of this campaign's calls."""
         hours = Hours.parse(self.hours) if self.hours else None
         days = frozenset(DAYS.index(day) for day in self.days)
-        return law_for(preset, self.purpose, home=home, hours=hours, days=days)
+        return law_for(
+            compliance.preset, self.purpose, home=compliance.home, hours=hours, days=days
+        )
 
     def outcome(self, pressed: str) -> str | None:
         """What the keys pressed in a call mean: the first with a meaning, but "never call me
