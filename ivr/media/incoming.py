@@ -1,0 +1,166 @@
+"""What a call says: its packets counted, listened to for keys, recorded and passed on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final, Protocol
+
+from ivr.media.dtmf import DtmfReceiver
+from ivr.media.ears import InbandEar, MachineEar
+from ivr.media.events import Amd, Digit, RtpStopped
+from ivr.media.g711 import LAWS, PAYLOAD_TYPES, SILENCE, Law
+from ivr.media.outgoing import EVENT, Encoding
+from ivr.media.quality import ReceiveStats
+from ivr.media.recorder import Recorder, samples
+from ivr.media.rtp import RtpPacket
+
+_PAUSE: Final = 0.2  # seconds without packets that are a silence-suppressing peer's silence
+
+# RFC 3264 §5.1: the peer may switch between the codecs of the answer in mid-call, unannounced.
+_STATIC: Final[dict[int, Law]] = {PAYLOAD_TYPES[law]: law for law in LAWS}
+
+
+class Far(Protocol):
+    """Whoever takes the packets of a bridged call."""
+
+    def relay(self, packet: RtpPacket, encoding: Encoding, now: float) -> None:
+        """Pass on one packet."""
+
+
+class Incoming:
+    """The receiving half of a call. Packets come in the order and at the time they arrived."""
+
+    __slots__ = (
+        "_dtmf",
+        "_heard_at",
+        "_inband",
+        "_machine",
+        "_on_barge",
+        "_on_event",
+        "_pressed",
+        "_receives",
+        "_rtp_timeout",
+        "_ssrc",
+        "_stopped",
+        "encodings",
+        "far",
+        "recorder",
+        "stats",
+        "unused",
+    )
+
+    def __init__(
+        self,
+        rtp_timeout: float,
+        on_event: Callable[[Digit | RtpStopped | Amd], None],
+        on_barge: Callable[[], None],
+    ) -> None:
+        self._rtp_timeout = rtp_timeout
+        self._on_event = on_event
+        self._on_barge = on_barge
+        self.encodings: dict[int, Encoding] = {}  # by payload type
+        self.stats = ReceiveStats()
+        self.unused = 0  # packets of the peer with another payload type
+        self.far: Far | None = None
+        self.recorder: Recorder | None = None
+        self._receives = False
+        self._heard_at = 0.0  # or, before the first packet, since when it is waited for
+        self._stopped = False  # RtpStopped has been told
+        self._ssrc: int | None = None
+        self._dtmf = DtmfReceiver()
+        self._pressed: str | None = None
+        self._inband: InbandEar | None = None
+        self._machine: MachineEar | None = None
+
+    @property
+    def attentive(self) -> bool:
+        """Whether something hangs on what does not come: then `tick` wants to be called."""
+        return self._pressed is not None or self._machine is not None
+
+    def connect(
+        self,
+        codec: Law,
+        payload_type: int,
+        dtmf_payload_type: int | None,
+        *,
+        receives: bool,
+        now: float,
+    ) -> None:
+        """Expect from now on what the SDP says."""
+        self.encodings = {**_STATIC, payload_type: codec}
+        if dtmf_payload_type is not None:
+            self.encodings[dtmf_payload_type] = EVENT
+        self._receives = receives
+        self._heard_at = now
+        self._stopped = False
+
+    def take(self, packet: RtpPacket, now: float) -> None:
+        """Take in one packet of the peer."""
+        if not self.stats.add(packet.ssrc, packet.sequence, packet.timestamp, now):
+            return
+        self._heard_at = now
+        self._stopped = False
+        encoding = self.encodings.get(packet.payload_type)
+        if encoding is None:
+            self.unused += 1
+            return
+        if self.far:
+            self.far.relay(packet, encoding, now)
+        if encoding == EVENT:
+            self._take_event(packet, now)
+            return
+        if self.recorder:
+            self.recorder.tape.heard.put(packet.timestamp, packet.payload, encoding, samples(now))
+        if self._inband or self._machine:
+            self._listen(packet.payload, encoding)
+
+    def tick(self, now: float) -> None:
+        """Draw conclusions from a period in which nothing may have come."""
+        digit = self._dtmf.expire(now)
+        if digit:
+            self._pressed = self._dtmf.pressed
+            self._on_event(Digit(digit.digit, digit.duration_ms, "rfc4733"))
+        if self._machine and now - self._heard_at >= _PAUSE:
+            self._judge(self._machine.hear(SILENCE["PCMA"], "PCMA"))
+
+    def review(self, now: float) -> None:
+        """Look at what did not come. Call it about once a second."""
+        if not self._receives or self._stopped or not self._rtp_timeout:
+            return
+        silence = now - self._heard_at
+        if silence >= self._rtp_timeout:
+            self._stopped = True
+            self._on_event(RtpStopped(round(silence, 1)))
+
+    def detect_inband(self, on: bool) -> None:
+        """Listen for keys in the audio."""
+        self._inband = InbandEar() if on else None
+
+    def detect_machine(self) -> None:
+        """Listen for who answered, from here on."""
+        self._machine = MachineEar()
+
+    def _take_event(self, packet: RtpPacket, now: float) -> None:
+        if packet.ssrc != self._ssrc:
+            self._ssrc, self._dtmf = packet.ssrc, DtmfReceiver()
+        digit = self._dtmf.feed(packet.timestamp, packet.marker, packet.payload, now)
+        pressed, before = self._dtmf.pressed, self._pressed
+        self._pressed = pressed
+        if digit:
+            self._on_event(Digit(digit.digit, digit.duration_ms, "rfc4733"))
+        # A key cuts a prompt short when it goes down. Letting it go must not cut the next one.
+        if pressed != before if pressed and not digit else pressed or (digit and not before):
+            self._on_barge()
+
+    def _listen(self, payload: bytes, law: Law) -> None:
+        if self._inband:
+            for digit in self._inband.hear(payload, law):
+                self._on_event(digit)
+                self._on_barge()
+        if self._machine:
+            self._judge(self._machine.hear(payload, law))
+
+    def _judge(self, verdict: Amd | None) -> None:
+        if verdict:
+            self._machine = None
+            self._on_event(verdict)
