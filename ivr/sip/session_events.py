@@ -58,6 +58,7 @@ class Accepted:
 class Failed:
     """The session never came up.
 
+    `headers` of the response, their names in lower case (retry-after, warning, reason).
     `local`: the status was made here (408 silence, 503 network, 487 given up, our `reject`).
     `provisional_seen`: 0 none, 100 the next hop only, else 180 if it ever rang, or the last
     other provisional status. `redirect`: the Contacts of a 3xx. `answered_late`: the far side

@@ -295,7 +295,9 @@ def new_invite(
 
 
 def _flat(message: SipResponse) -> tuple[tuple[str, str], ...]:
-    return tuple((name, value) for name, values in message.headers.items() for value in values)
+    return tuple(
+        (name.lower(), value) for name, values in message.headers.items() for value in values
+    )
 
 
 def _contacts(message: SipResponse) -> tuple[str, ...]:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import heapq
-import itertools
 from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -24,6 +22,7 @@ from ivr.sip.session import Session
 from ivr.sip.session_events import SessionEvent
 from ivr.sip.transport import Peer
 from ivr.sip.useragent import UserAgent
+from tests.ivr.sip.clock import Clock
 
 US = Peer("udp", "192.0.2.1", 5060)
 FAR = Peer("udp", "192.0.2.2", 5060)
@@ -32,51 +31,6 @@ ANSWER = make_offer(Audio("192.0.2.2", 5000, codecs=("PCMA",)), session_id=7, ve
 HOLD = make_offer(Audio("192.0.2.2", 5000, direction="sendonly"), session_id=7, version=2)
 ALICE = Address(uri=SipUri(user="alice", host="192.0.2.1"))
 BOB = "sip:bob@192.0.2.2"
-
-
-class ManualTimer:
-    """A call-back that waits for its time."""
-
-    def __init__(self, callback: Callable[[], object]) -> None:
-        self.callback: Callable[[], object] | None = callback
-
-    def cancel(self) -> None:
-        self.callback = None
-
-
-class ManualClock:
-    """A `Scheduler` whose time moves only when a test says so."""
-
-    def __init__(self) -> None:
-        self.now = 0.0
-        self._order = itertools.count()
-        self._due: list[tuple[float, int, ManualTimer]] = []
-
-    def time(self) -> float:
-        return self.now
-
-    def call_later(
-        self, delay: float, callback: Callable[..., object], /, *args: object
-    ) -> ManualTimer:
-        timer = ManualTimer(lambda: callback(*args))
-        heapq.heappush(self._due, (self.now + delay, next(self._order), timer))
-        return timer
-
-    @property
-    def pending(self) -> int:
-        """Timers that will still fire."""
-        return sum(timer.callback is not None for _, _, timer in self._due)
-
-    async def advance(self, seconds: float) -> None:
-        """Let time pass, with everything that falls due on the way."""
-        until = self.now + seconds
-        await breathe()
-        while self._due and self._due[0][0] <= until + 1e-9:
-            self.now, _, timer = heapq.heappop(self._due)
-            if timer.callback is not None:
-                timer.callback()
-                await breathe()
-        self.now = max(self.now, until)
 
 
 async def breathe() -> None:
@@ -114,7 +68,7 @@ class Table:
     """One user agent of ours, and the far side played by the test, message by message."""
 
     def __init__(self, **options: Any) -> None:
-        self.clock = ManualClock()
+        self.clock = Clock()
         self.sent: deque[tuple[SipRequest | SipResponse, Peer]] = deque()
         self.endpoint = WiredEndpoint(US, self._out, scheduler=self.clock)
         self.agent = UserAgent(self.endpoint, **options)
@@ -128,6 +82,15 @@ class Table:
     def _invited(self, session: Session) -> None:
         session.on_event = self.events.append
         self.incoming.append(session)
+
+    async def wait(self, seconds: float) -> None:
+        """Let time pass, and tasks run whenever something falls due."""
+        until = self.clock.time() + seconds
+        await breathe()
+        while self.clock.time() < until:
+            due = self.clock._due
+            self.clock.advance(min(due[0][0] if due else until, until) - self.clock.time())
+            await breathe()
 
     # our side ------------------------------------------------------------------------------------
 
