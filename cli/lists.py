@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from cli.home import Home, home_of
 from cli.output import JsonOption, LimitOption, clock, hint, iso, plural, print_json, say, show_rows
 from cli.root import COMMANDS, noun
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
 
 app = noun(COMMANDS["list"])
 
@@ -89,6 +92,13 @@ def delete(ctx: typer.Context, name: Name) -> None:
     say(f"List “{name}” is deleted.")
 
 
+def size(session: Session, name: str) -> int:
+    """How many numbers a list has; 0 where there is none of that name."""
+    from campaigns import lists
+
+    return next((one.members for one in lists.summaries(session) if one.name == name), 0)
+
+
 def _all(home: Home, as_json: bool) -> None:
     from campaigns import lists
 
@@ -119,7 +129,7 @@ def _members(home: Home, name: str, limit: int, as_json: bool) -> None:
 
     with home.database() as database, database.read() as session:
         members = lists.members(session, name, limit=limit)
-        total = next(one.members for one in lists.summaries(session) if one.name == name)
+        total = size(session, name)
     if as_json:
         print_json(
             [

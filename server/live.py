@@ -45,6 +45,24 @@ class TrunkStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class CampaignLive:
+    """A campaign the server dials, or would dial but for `condition`."""
+
+    calls_per_second: float  # dialled in the last ten seconds, by ten
+    condition: str  # why nothing is dialled now; "" where it dials
+
+
+@dataclass(frozen=True, slots=True)
+class MediaLive:
+    """The media plane: processes, those that died and were replaced, and how punctual they are."""
+
+    workers: int
+    replaced: int
+    sessions: int
+    late_ms: float  # 99 % of all wake-ups came within this
+
+
+@dataclass(frozen=True, slots=True)
 class Snapshot:
     """Everything live, at one instant."""
 
@@ -54,9 +72,10 @@ class Snapshot:
     at: datetime
     stopping: bool
     calls: Sequence[LiveCall] = ()
-    calls_per_second: float = 0.0  # INVITEs that left in the last ten seconds, by ten
+    calls_per_second: float = 0.0  # of all campaigns
     trunks: Sequence[TrunkStatus] = ()
-    conditions: Mapping[str, str] = field(default_factory=dict)  # campaign: why it does not dial
+    campaigns: Mapping[str, CampaignLive] = field(default_factory=dict)
+    media: MediaLive = MediaLive(0, 0, 0, 0.0)
 
     def as_json(self) -> dict[str, Any]:
         """The snapshot with its times in ISO 8601."""

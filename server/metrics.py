@@ -14,7 +14,7 @@ from prometheus_client.registry import Collector
 
 from ivr.story import CallStory, StoryEvent
 from reports import metrics as definitions
-from server.live import Snapshot
+from server.live import MediaLive, Snapshot
 
 SETUP_SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2, 3, 5, 8, 13, 20, 30, 60)
 TALK_SECONDS = (1, 5, 10, 20, 30, 60, 120, 300, 600, 1800)
@@ -95,11 +95,27 @@ class _Gauges(Collector):
         up.add_metric([], len(now.calls))
         yield up
         rate = GaugeMetricFamily(
-            "tongdai_calls_per_second", "INVITEs sent in the last ten seconds, by ten"
+            "tongdai_calls_per_second", "Calls dialled in the last ten seconds, by ten"
         )
         rate.add_metric([], now.calls_per_second)
         yield rate
+        yield from _media(now.media)
         yield from _trunks(now)
+
+
+def _media(media: MediaLive) -> Iterator[Metric]:
+    figures = {
+        "tongdai_media_workers": ("Media processes that run", media.workers),
+        "tongdai_media_workers_replaced": ("Media processes that died", media.replaced),
+        "tongdai_media_sessions": ("Calls with a media port", media.sessions),
+        "tongdai_media_late_seconds": (
+            "99 % of the media plane's wake-ups came within this", media.late_ms / 1000
+        ),
+    }  # fmt: skip
+    for name, (text, value) in figures.items():
+        family = GaugeMetricFamily(name, text)
+        family.add_metric([], value)
+        yield family
 
 
 def _trunks(now: Snapshot) -> Iterator[Metric]:

@@ -9,7 +9,7 @@ from server.config.errors import Path, Problem
 from server.config.model import Account, Config, Trunk
 from server.config.values import HostPort
 
-WILDCARDS = {"0.0.0.0", "::"}  # noqa: S104  compared with, not bound to
+WILDCARD = "0.0.0.0"  # noqa: S104  compared with, not bound to
 
 
 def contradictions(config: Config) -> Iterator[Problem]:
@@ -37,16 +37,16 @@ def _ports(config: Config) -> Iterator[Problem]:
     if config.sip.bind.port and _overlap(config.sip.bind, config.http.bind):
         yield Problem(("http", "bind"), f"is the same port as [sip] bind, {config.sip.bind}")
     calls = sum(trunk.max_calls for trunk in config.trunks)
-    if calls > len(config.rtp.ports):
+    if calls > len(config.rtp.ports) // 2:
         yield Problem(
             ("rtp", "ports"),
             f"has {len(config.rtp.ports)} ports, and the trunks may carry {calls} calls: "
-            "every call needs one",
+            "every call takes an even port and the next",
         )
 
 
 def _overlap(one: HostPort, other: HostPort) -> bool:
-    same_host = one.host == other.host or bool({one.host, other.host} & WILDCARDS)
+    same_host = one.host == other.host or WILDCARD in {one.host, other.host}
     return one.port == other.port and same_host
 
 

@@ -30,14 +30,13 @@ _USER = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 @dataclass(frozen=True, slots=True)
 class HostPort:
-    """A host (address or name) and a port; as text, an IPv6 address stands in brackets."""
+    """A host (IPv4 address or name) and a port."""
 
     host: str
     port: int
 
     def __str__(self) -> str:
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{host}:{self.port}"
+        return f"{self.host}:{self.port}"
 
 
 def _text(value: Any, example: str) -> str:
@@ -48,33 +47,32 @@ def _text(value: Any, example: str) -> str:
 
 
 def _split(text: str, default: int | None) -> tuple[str, int]:
-    """Host and port of `host:port`, `[v6]:port`, or of a host alone where there is a default."""
-    match = re.fullmatch(r"(?:\[([^]]+)\]|([^:\[\]]+))(?::([0-9]{1,5}))?", text)
-    if match is None or (match[3] is None and default is None):
+    """Host and port of `host:port`, or of a host alone where there is a default port."""
+    host, colon, port = text.partition(":")
+    if not colon and default is not None:
+        return host, default
+    if not re.fullmatch(r"[0-9]{1,5}", port) or int(port) > 65535:
         raise ValueError
-    port = int(match[3]) if match[3] is not None else default
-    if port is None or port > 65535:
-        raise ValueError
-    return match[1] or match[2], port
+    return host, int(port)
 
 
 def _is_address(host: str) -> bool:
     try:
-        ipaddress.ip_address(host)
+        ipaddress.IPv4Address(host)
     except ValueError:
         return False
     return True
 
 
 def parse_bind(value: Any) -> HostPort:
-    """Where to listen: an IP address of this machine and a port (0: any free one)."""
+    """Where to listen: an IPv4 address of this machine and a port (0: any free one)."""
     text = _text(value, "0.0.0.0:5060")
     try:
         host, port = _split(text, None)
-        ipaddress.ip_address(host)
+        ipaddress.IPv4Address(host)
     except ValueError:
         raise ValueError(
-            f'expected an IP address of this machine and a port, such as "0.0.0.0:5060"; '
+            f'expected an IPv4 address of this machine and a port, such as "0.0.0.0:5060"; '
             f'got "{text}"'
         ) from None
     return HostPort(host, port)
@@ -97,10 +95,10 @@ def parse_host(value: Any) -> HostPort:
 
 
 def parse_address(value: Any) -> str:
-    """An IP address, or nothing."""
+    """An IPv4 address, or nothing."""
     text = _text(value, "203.0.113.10")
     if text and not _is_address(text):
-        raise ValueError(f'expected an IP address such as "203.0.113.10", or ""; got "{text}"')
+        raise ValueError(f'expected an IPv4 address such as "203.0.113.10", or ""; got "{text}"')
     return text
 
 
