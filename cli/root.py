@@ -87,7 +87,7 @@ def hoisted(args: Sequence[str]) -> Iterator[str]:
     for arg in mine:
         if arg in ANYWHERE:
             yield arg
-            yield from (value for value, _ in zip(mine, range(1), strict=False))
+            yield from (value for _, value in zip(range(1), mine, strict=False))  # at most one
         elif arg.startswith(tuple(f"{option}=" for option in ANYWHERE)):
             yield arg
         else:
