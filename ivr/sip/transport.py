@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import logging
+import re
 from collections import Counter
 from collections.abc import Callable
 
@@ -19,6 +20,7 @@ log = logging.getLogger(__name__)
 
 PORT_TRIES = 16  # when any port will do, but TCP does not get the one UDP got
 MAX_ROUTES = 1024
+_EXTERNAL = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.\-]+)(?::(\d{1,5}))?")
 
 
 class Transport:
@@ -117,11 +119,11 @@ class Transport:
 
 def _parse_external(text: str) -> tuple[str, int]:
     """Host and port ("host", "host:port", "[v6]:port"); port 0 where none is given."""
-    host, colon, port = text.rpartition(":")
-    if not colon or "]" in port or (":" in host and not host.startswith("[")):
-        host, port = text, "0"
-    if not host or not port.isdigit() or int(port) > 65535:
+    if is_address(text):
+        return text, 0
+    matched = _EXTERNAL.fullmatch(text)
+    if matched is None or int(matched[2] or 0) > 65535:
         raise TransportError(
             f"The external SIP address {text!r} is not of the form host or host:port."
         )
-    return host.strip("[]"), int(port)
+    return matched[1].strip("[]"), int(matched[2] or 0)
