@@ -48,9 +48,11 @@ class Diary:
                 file.write(json.dumps(asdict(entry), ensure_ascii=False) + "\n")
 
 
-def read(path: Path) -> list[Entry]:
-    """Return every entry of a diary, in the order they were written; none if there is no file."""
-    if not path.exists():
-        return []
-    with path.open(encoding="utf-8") as file:
-        return [Entry(**json.loads(line)) for line in file]
+def read_all(folder: Path) -> list[Entry]:
+    """Read every diary (*.jsonl) of a folder; a line still being written is left out."""
+    lines = [
+        line
+        for path in sorted(folder.glob("*.jsonl"))
+        for line in path.read_text(encoding="utf-8").splitlines(keepends=True)
+    ]
+    return [Entry(**json.loads(line)) for line in lines if line.endswith("\n")]
