@@ -83,7 +83,10 @@ class Reader:
         encoding = self._source.encoding
         text = io.TextIOWrapper(self._binary, encoding.codec, encoding.errors, newline="")
         width = len(self._source.sample[0])
-        yield from parse(_lines(text, encoding), self._source.delimiter, width)
+        try:
+            yield from parse(_lines(text, encoding), self._source.delimiter, width)
+        finally:
+            text.detach()  # or it would close the file, which is still asked how far it was read
 
     @property
     def bytes_read(self) -> int:
