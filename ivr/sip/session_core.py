@@ -91,7 +91,7 @@ class SessionCore:
         self.login = Login(credentials) if credentials else None
         self.state = State.CALLING if direction == "out" else State.INCOMING
         self.dialog: Dialog | None = None
-        self.local_sdp: bytes | None = None
+        self.local_sdp = request.body or None if direction == "out" else None
         self.remote_sdp: bytes | None = None
         self.policy = around.policy
         self.peer_allows: frozenset[str] = frozenset()

@@ -106,6 +106,7 @@ class UserAgent:
                 *around.allow,
                 # Asking for an offer, we must not get it in a reliable 18x: PRACK cannot wait.
                 *(around.supported if sdp else [("Supported", "timer")]),
+                *around.policy.request_headers(),
                 *headers,
             ],
             sdp=sdp,
