@@ -26,6 +26,7 @@ from ivr.trunk import TrunkConfig
 log = logging.getLogger(__name__)
 
 QUALIFY_FAILURES = 2  # one lost OPTIONS is not an outage
+QUALIFY_PATIENCE = 4.0  # seconds an answer may take; SIP itself would wait for 32 (timer F)
 REFRESH_AT = 0.75  # of the registration's life
 RETRY_FIRST, RETRY_MOST = 5.0, 600.0  # seconds between failed REGISTERs, doubling
 NOT_REGISTERED = "registration failed"
@@ -218,14 +219,20 @@ class Trunk:
             elif self._failures >= QUALIFY_FAILURES and self.state is TrunkState.UP:
                 self._move(TrunkState.DOWN, f"{self.peer} does not answer OPTIONS")
             # Ask sooner while it is in doubt, so that an outage is known within seconds.
-            await asyncio.sleep(self.config.qualify if healthy else min(self.config.qualify, 5.0))
+            doubtful = min(self.config.qualify, QUALIFY_PATIENCE)
+            await asyncio.sleep(self.config.qualify if healthy else doubtful)
 
     async def _ask_options(self) -> str:
         """Any answer at all shows the carrier alive, even 405 (RFC 3261 §11)."""
-        response = await self._send("OPTIONS", f"sip:{self._authority()}")
-        if response.source is None:
+        patience = min(self.config.qualify or QUALIFY_PATIENCE, QUALIFY_PATIENCE)
+        try:
+            async with asyncio.timeout(patience):
+                response = await self._send("OPTIONS", f"sip:{self._authority()}")
+        except TimeoutError:
+            response = None
+        if response is None or response.source is None:
             self._failures += 1
-            return f"no answer from {self.peer} ({response.message.status_code})"
+            return f"no answer from {self.peer} to OPTIONS"
         self._failures = 0
         return f"{response.message.status_code} {response.message.reason_phrase}"
 

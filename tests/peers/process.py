@@ -11,6 +11,8 @@ import socket
 from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 
+from tests.waiting import until
+
 DEADLINE = 20.0  # seconds until a program must be ready, or gone
 
 
@@ -38,7 +40,7 @@ async def running(
     env: Mapping[str, str] | None = None,
 ) -> AsyncIterator[asyncio.subprocess.Process]:
     """Run a program in a session of its own, its output in `log`; killed at the end."""
-    with open(os.open(log, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600), "wb") as output:
+    with await asyncio.to_thread(log.open, "wb") as output:
         process = await asyncio.create_subprocess_exec(
             *map(str, command),
             stdin=asyncio.subprocess.DEVNULL,
@@ -60,9 +62,9 @@ async def udp_bound(port: int) -> None:
     """Wait until somebody has this UDP port on loopback, as the kernel lists it."""
     wanted = f"0100007F:{port:04X}"
     everywhere = f"00000000:{port:04X}"
-    async with asyncio.timeout(DEADLINE):
-        while True:
-            table = await asyncio.to_thread(Path("/proc/net/udp").read_text)
-            if wanted in table or everywhere in table:
-                return
-            await asyncio.sleep(0.01)  # the kernel has no event for this
+
+    async def listed() -> bool:
+        table = await asyncio.to_thread(Path("/proc/net/udp").read_text)
+        return wanted in table or everywhere in table
+
+    await until(listed, seconds=DEADLINE)
