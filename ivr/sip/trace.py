@@ -13,8 +13,8 @@ MASK = "***"
 
 # A digest can be attacked off line by whoever has response, nonce and cnonce; user and realm stay.
 _CREDENTIALS = re.compile(
-    r"^((?:Proxy-)?Authorization|(?:WWW|Proxy)-Authenticate|Authentication-Info)"
-    r"([ \t]*:[^\r\n]*(?:\r?\n[ \t][^\r\n]*)*)",
+    r"^((?:Proxy-)?Authorization|(?:WWW|Proxy)-Authenticate|Authentication-Info)([ \t]*:\s*)"
+    r"([^\r\n]*(?:\r?\n[ \t][^\r\n]*)*)",
     re.IGNORECASE | re.MULTILINE,
 )
 _SECRET_PARAM = re.compile(
@@ -22,9 +22,8 @@ _SECRET_PARAM = re.compile(
     r'("[^"]*"?|[^,\s]+)',
     re.IGNORECASE,
 )
-_OTHER_SCHEME = re.compile(r"(:\s*)(?!Digest\b)(\S+)\s+\S.*", re.IGNORECASE | re.DOTALL)
 _SDP_KEY = re.compile(
-    r"^(a=crypto:\d+ \S+ inline:|a=(?:key-mgmt|ice-pwd):|k=[^:\r\n]*:?)[^\r\n]+",
+    r"^(a=crypto:\d+ \S+ inline:|a=(?:key-mgmt|ice-pwd):|k=(?:(?:clear|base64|uri):)?)[^\r\n]+",
     re.IGNORECASE | re.MULTILINE,
 )
 _URI_PASSWORD = re.compile(r"(\bsips?:[^\s:@<>;?\"]+:)[^\s@<>\"]+@", re.IGNORECASE)
@@ -55,10 +54,13 @@ def mask(text: str) -> str:
 
 
 def _mask_credentials(matched: re.Match[str]) -> str:
-    value = _SECRET_PARAM.sub(rf"\1{MASK}", matched[2])
-    if matched[1].lower() != "authentication-info":  # Basic, Bearer: all of it is the secret
-        value = _OTHER_SCHEME.sub(rf"\1\2 {MASK}", value)
-    return matched[1] + value
+    name, colon, value = matched.groups()
+    scheme, space, _ = value.partition(" ")
+    if scheme.lower() == "digest" or name.lower() == "authentication-info":
+        value = _SECRET_PARAM.sub(rf"\1{MASK}", value)
+    else:  # Basic, Bearer: all of it is the secret
+        value = f"{scheme} {MASK}" if space else MASK
+    return f"{name}{colon}{value}"
 
 
 def format_record(record: TraceRecord) -> str:
