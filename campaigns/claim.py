@@ -27,6 +27,7 @@ from store.models import (
     Campaign,
     CampaignState,
     ContactPoint,
+    DncEntry,
     Lead,
     LeadState,
     ListMember,
@@ -47,6 +48,7 @@ class Claim:
     number: str
     attempt: int
     caller_id: str
+    trunk: str
     claimed_at: datetime
 
 
@@ -92,6 +94,7 @@ _NEXT_DUE = (
     .order_by(Lead.next_at)
     .limit(1)
 )
+_DNC = select(DncEntry.id).where(DncEntry.number == bindparam("number"), dnc.forbids("voice"))
 _LISTED = (
     select(ListMember.position)
     .join(ContactPoint, ContactPoint.id == ListMember.contact_point_id)
@@ -111,6 +114,7 @@ _PAST = select(
     CallRow.ended_at,
 ).where(CallRow.number == bindparam("number"), CallRow.started_at > bindparam("since"))
 _LOCK_NUMBER = text("select pg_advisory_xact_lock(hashtextextended(:number, 0))")
+_RECORD = insert(CallRow)
 _TAKE = (
     update(Lead)
     .where(Lead.id == bindparam("lead"))
@@ -139,7 +143,7 @@ def claim(session: Session, what: Claiming, now: datetime) -> Claim | NothingDue
         leads = due(connection, what.campaign_id, now, limit=1)
         if not leads:
             break
-        answer = allowed(_intended(session, what, leads[0], campaign.list_id, now), now)
+        answer = allowed(_intended(connection, what, leads[0], campaign.list_id, now), now)
         if not isinstance(answer, No):
             return _take(connection, what, leads[0], now)
         no = answer
@@ -151,10 +155,10 @@ def claim(session: Session, what: Claiming, now: datetime) -> Claim | NothingDue
 
 
 def _intended(
-    session: Session, what: Claiming, lead: DueLead, list_id: uuid.UUID, now: datetime
+    connection: Connection, what: Claiming, lead: DueLead, list_id: uuid.UUID, now: datetime
 ) -> Intended:
     """Gather what the gate must know of a lead's number, as it is at this moment."""
-    connection, number = session.connection(), lead.number
+    number = lead.number
     if connection.dialect.name == "postgresql":
         connection.execute(_LOCK_NUMBER, {"number": number})
     listed = connection.execute(_LISTED, {"number": number, "list": list_id}).first()
@@ -163,7 +167,7 @@ def _intended(
         number=number,
         law=what.law,
         listed=listed is not None,
-        dnc=bool(dnc.listed(session, [number])),
+        dnc=connection.execute(_DNC, {"number": number}).first() is not None,
         past=[
             PastCall(
                 started_at=call.started_at,
@@ -187,6 +191,7 @@ def _take(connection: Connection, what: Claiming, lead: DueLead, now: datetime) 
         number=lead.number,
         attempt=lead.attempts + 1,
         caller_id=_caller_id(what.caller_ids, lead),
+        trunk=what.trunk,
         claimed_at=now,
     )
     connection.execute(
@@ -197,7 +202,7 @@ def _take(connection: Connection, what: Claiming, lead: DueLead, now: datetime) 
         },
     )  # fmt: skip
     connection.execute(
-        insert(CallRow),
+        _RECORD,
         {
             "id": taken.call_id, "direction": "out", "campaign_id": taken.campaign_id,
             "lead_id": lead.id, "contact_id": lead.contact_id, "attempt": taken.attempt,

@@ -92,7 +92,7 @@ def check(
     e164 = numbers.require(number, region).e164
     return session.scalar(
         select(DncEntry)
-        .where(DncEntry.number == e164, _forbids(channel))
+        .where(DncEntry.number == e164, forbids(channel))
         .order_by(DncEntry.created_at)
         .limit(1)
     )
@@ -104,7 +104,7 @@ def listed(session: Session, e164s: Collection[str], *, channel: Channel = "voic
     for part in chunks(e164s):
         found.update(
             session.scalars(
-                select(DncEntry.number).where(DncEntry.number.in_(part), _forbids(channel))
+                select(DncEntry.number).where(DncEntry.number.in_(part), forbids(channel))
             )
         )
     return found
@@ -125,5 +125,6 @@ def count(session: Session) -> int:
     return session.scalar(select(func.count()).select_from(DncEntry)) or 0
 
 
-def _forbids(channel: Channel) -> ColumnElement[bool]:
+def forbids(channel: Channel) -> ColumnElement[bool]:
+    """The condition on an entry that it forbids this channel."""
     return or_(DncEntry.scope == "all", DncEntry.scope == channel)

@@ -93,14 +93,13 @@ def put_off(
     )
 
 
-def put_off_closed(connection: Connection, campaign_id: uuid.UUID, law: Law, now: datetime) -> int:
+def put_off_closed(connection: Connection, campaign_id: uuid.UUID, law: Law, now: datetime) -> None:
     """Put off the next due leads for whom it is too late (or too early) to call, many at a time.
 
     At closing time all that is left of a campaign is refused; one by one that would take a large
-    list longer than the night. Returns how many were.
+    list longer than the night.
     """
     leads = due(connection, campaign_id, now, limit=DEFERRED)
     refused = [(lead, no) for lead in leads if (no := outside_hours(lead.number, law, now))]
     if refused:
         put_off(connection, campaign_id, refused, now)
-    return len(refused)

@@ -23,9 +23,7 @@ from campaigns import broadcast, campaigns, fill, leads, status
 from campaigns.claim import Claim, Claiming, NothingDue, NotRunning, claim
 from campaigns.conversation import Conversation
 from campaigns.figures import CampaignFigures, Figures
-from campaigns.gate import Rule
 from campaigns.office import Office
-from campaigns.refuse import put_off_closed
 from campaigns.settings import Settings
 from campaigns.settle import Settled
 from ivr.media.errors import MediaError
@@ -224,12 +222,7 @@ class CampaignRun:
             return
         if look.no is not None:
             self._say(f"waiting: {look.no.detail}")
-        if look.no is not None and look.no.rule is Rule.HOURS:
-            # It is too late, or too early: put off all that is left without taking slots for it.
-            while await self.office.db.run(self._put_off_closed):
-                pass
-            await self._look_again()
-        elif look.next_at is not None:
+        if look.next_at is not None:
             self.wake(look.next_at)
 
     # -- one attempt -----------------------------------------------------------------------
@@ -263,6 +256,9 @@ class CampaignRun:
     async def _call(self, slot: Slot, looked: asyncio.Future[Look]) -> None:
         try:
             look = await self._claim(slot)
+            # Many leads may have to be refused before one may be called: at closing time, all.
+            while isinstance(look, NothingDue) and not looked.done() and self._is_due(look):
+                look = await self._claim(slot)
         except Exception as error:
             if not looked.done():
                 looked.set_exception(error)
@@ -297,6 +293,9 @@ class CampaignRun:
                     self._conversation(look).give_back()
             raise
 
+    def _is_due(self, look: NothingDue) -> bool:
+        return look.next_at is not None and look.next_at <= self.office.now()
+
     def _conversation(self, claimed: Claim) -> Conversation:
         assert self._sounds is not None  # prepared before the first claim
         self.unsettled.add(claimed.lead_id)
@@ -318,9 +317,6 @@ class CampaignRun:
     def _fill_batch(self, session: Session) -> tuple[int, int]:
         campaign = session.get_one(Campaign, self.plan.id)
         return fill.fill(session, campaign, after=self.filled_upto, now=self.office.now())
-
-    def _put_off_closed(self, session: Session) -> int:
-        return put_off_closed(session.connection(), self.plan.id, self.law, self.office.now())
 
 
 def _has_new(session: Session, campaign_id: uuid.UUID) -> bool:

@@ -51,6 +51,10 @@ class EndedCall:
     invited: bool  # its INVITE left, or may have
 
 
+_COMPLETE = update(CallRow).where(
+    CallRow.id == bindparam("call"), or_(CallRow.ended_at.is_(None), CallRow.note == LOST)
+)
+_TELL = insert(CallEvent)
 _CAMPAIGN = (
     select(Campaign.state).where(Campaign.id == bindparam("campaign")).with_for_update(read=True)
 )
@@ -100,7 +104,7 @@ def settle(
         return None
     if events:
         connection.execute(
-            insert(CallEvent),
+            _TELL,
             [
                 {"call_id": call.call_id, "at": event.at, "kind": event.kind, "data": event.data}
                 for event in events
@@ -191,18 +195,15 @@ def _store_facts(
 ) -> bool:
     """Complete the call's row, unless it is complete already."""
     facts = {name: getattr(story, name) for name in _FACTS}
-    stored = connection.execute(
-        update(CallRow)
-        .where(CallRow.id == call.call_id, or_(CallRow.ended_at.is_(None), CallRow.note == LOST))
-        .values(
-            **facts,
-            caller_id=story.caller_id or call.caller_id,
-            trunk=story.trunk,
-            ended_at=story.ended_at or now,
-            result=story.result or Result.FAILED,
-            outcome=outcome,
-        )
-    )
+    facts |= {
+        "call": call.call_id,
+        "caller_id": story.caller_id or call.caller_id,
+        "trunk": story.trunk or call.trunk,
+        "ended_at": story.ended_at or now,
+        "result": story.result or Result.FAILED,
+        "outcome": outcome,
+    }
+    stored = connection.execute(_COMPLETE, facts)
     return stored.rowcount == 1
 
 
