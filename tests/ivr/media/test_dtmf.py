@@ -51,7 +51,7 @@ def heard(train: Iterable[Wire], receiver: DtmfReceiver | None = None) -> list[t
     for wire in train:
         now = max(now, wire.at)
         digits.append(receiver.feed(wire.timestamp, wire.marker, wire.payload, now))
-    digits.append(receiver.expire(now + END_TIMEOUT))
+    digits.append(receiver.expire(now + 2 * END_TIMEOUT))
     return [(digit.digit, digit.duration_ms) for digit in digits if digit]
 
 
@@ -83,6 +83,7 @@ def test_every_key(digit: str) -> None:
         pytest.param([ONE[1], ONE[0], *ONE[2:]], [("1", 100)], id="first two packets swapped"),
         pytest.param([*ONE, ONE[0]], [("1", 100)], id="first packet late, after the end"),
         pytest.param([*ONE, *TWO[:2], ONE[-1], *TWO[2:]], [("1", 100), ("2", 100)], id="late end"),
+        pytest.param([*ONE, *TWO, ONE[-1]], [("1", 100), ("2", 100)], id="end later still"),
         pytest.param(press("5", ticks=400), [("5", 8000)], id="eight seconds"),
         pytest.param(press("5", base=2**32 - 300), [("5", 100)], id="timestamp wraps"),
     ],
@@ -104,7 +105,9 @@ def test_a_press_over_eight_seconds_is_sent_in_segments() -> None:
         Wire(n * TICK, 1000 + 0xFFFF, False, event("9", (n - 410) * 160)) for n in range(411, 500)
     ]
     last = Wire(500 * TICK, 1000 + 0xFFFF, False, event("9", 90 * 160, end=True))
-    assert heard([*first, *second, last, last, last]) == [("9", (0xFFFF + 90 * 160) // 8)]
+    whole = [("9", (0xFFFF + 90 * 160) // 8)]
+    assert heard([*first, *second, last, last, last]) == whole
+    assert heard([*first[:-5], *second, last]) == whole
 
 
 @pytest.mark.parametrize("marker", [False, True])
