@@ -352,6 +352,8 @@ class Call:
             direction=stream.direction,
             ptime=stream.ptime,
         )
+        # Without telephone-events the only keys there can be are tones in the audio.
+        self.media.detect_inband(stream.dtmf_payload_type is None)
 
     # -- what the media says ---------------------------------------------------------------
 

@@ -47,7 +47,7 @@ class Server:
         trace_sip: bool = False,
         environment: Mapping[str, str] = os.environ,
     ) -> None:
-        self.config, self.home = config, home
+        self.config, self.home = config, home.absolute()
         self.url = ""
         self._trace, self._environment = trace_sip, environment
         self._parts = AsyncExitStack()
