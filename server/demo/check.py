@@ -114,10 +114,9 @@ def _call(lived: Lived, record: CallRecord) -> Iterator[Difference]:
         ("outcome", lived.outcome, record.outcome),
     ]
     if lived.hangup_by:
-        pairs += [
-            ("hung up by", lived.hangup_by, record.hangup_by),
-            ("recording", "spoke", "spoke" if record.recorded else "is not there"),
-        ]
+        pairs.append(("hung up by", lived.hangup_by, record.hangup_by))
+    if lived.hangup_by == "us":  # who hangs up at once may be gone before there is a sound
+        pairs.append(("recording", "spoke", "spoke" if record.recorded else "is not there"))
     for what, ours, theirs in pairs:
         if ours != theirs:
             yield Difference(lived.number, what, ours or NOTHING, theirs or NOTHING)

@@ -11,6 +11,8 @@ from ivr.media.g711 import LAWS, PAYLOAD_TYPES, Law, Pcm, decode
 from ivr.media.rtp import CLOCK_RATE, FRAME_SAMPLES, parse_rtp, timestamp_delta
 
 SPEECH_RMS = 300.0  # of 32768, −41 dB: above the silence of any line, below speech
+FRAME_BYTES = 2 * FRAME_SAMPLES
+LONGEST_GAP = 25  # frames that may be missing or late between two that were heard
 _LAW_OF: dict[int, Law] = {PAYLOAD_TYPES[law]: law for law in LAWS}
 
 
@@ -71,28 +73,29 @@ def load(path: Path) -> Pcm:
 
 
 def share_heard(heard: Pcm, message: Pcm) -> float:
-    """Return how much of `message` (0 to 1) is in `heard`, sample for sample, as one piece.
+    """Return how much of the speech in `message` (0 to 1) is in `heard`, in order.
 
-    G.711 travels through a loss-free network unchanged, so whoever heard the message has its very
-    samples. The place is found by its first audible frame; frames are then compared one by one,
-    so that one lost packet costs one frame.
+    G.711 travels unchanged, so whoever heard the message has its very samples: every audible
+    frame of it is looked for where it must follow the one before, or after a short gap, as a late
+    packet leaves one.
     """
-    frames = message[: len(message) // FRAME_SAMPLES * FRAME_SAMPLES].reshape(-1, FRAME_SAMPLES)
-    audible = [n for n, frame in enumerate(frames) if loudness(frame) > SPEECH_RMS]
-    for first in audible[:10]:
-        start = _find(heard, frames[first]) - first * FRAME_SAMPLES
-        piece = heard[max(start, 0) :][: frames.size]
-        if start >= 0 and len(piece) >= FRAME_SAMPLES:
-            piece = piece[: len(piece) // FRAME_SAMPLES * FRAME_SAMPLES].reshape(-1, FRAME_SAMPLES)
-            same = (piece == frames[: len(piece)]).all(axis=1)
-            return float(same.sum() / len(frames))
-    return 0.0
+    count = len(message) // FRAME_SAMPLES
+    frames = message[: count * FRAME_SAMPLES].reshape(-1, FRAME_SAMPLES).astype("<i2")
+    audible = [n for n in range(count) if loudness(frames[n]) > SPEECH_RMS]
+    sound = heard.astype("<i2").tobytes()
+    at, found, last = 0, 0, -1
+    for n in audible:
+        expected = at + (n - last) * FRAME_BYTES if found else 0
+        start = _find(sound, frames[n].tobytes(), expected, anywhere=not found)
+        if start >= 0:
+            at, last, found = start, n, found + 1
+    return found / len(audible) if audible else 0.0
 
 
-def _find(heard: Pcm, frame: Pcm) -> int:
-    """Return where `frame` is in `heard`; far below 0 if nowhere."""
-    haystack, needle = heard.astype("<i2").tobytes(), frame.astype("<i2").tobytes()
-    at = haystack.find(needle)
-    while at > 0 and at % 2:
-        at = haystack.find(needle, at + 1)
-    return at // 2 if at >= 0 else -(2**40)
+def _find(sound: bytes, frame: bytes, start: int, *, anywhere: bool) -> int:
+    """Return where a frame begins, from `start` on or a little later; -1 if it does not."""
+    end = len(sound) if anywhere else start + LONGEST_GAP * FRAME_BYTES + len(frame)
+    at = sound.find(frame, start, end)
+    while at >= 0 and at % 2:  # between two samples
+        at = sound.find(frame, at + 1, end)
+    return at

@@ -15,6 +15,7 @@ from store.models import (
     CallList,
     CallRow,
     Campaign,
+    CampaignState,
     ContactPoint,
     DncEntry,
     Lead,
@@ -71,6 +72,12 @@ def read(session: Session, campaign: str, recordings: Path) -> Records:
         never_call=frozenset(e.number for e in listed if e.source != "key"),
         attempts=int(row.settings["attempts"]),
     )
+
+
+def is_completed(session: Session, campaign: str) -> bool:
+    """Whether every lead of a campaign is done."""
+    found = session.scalars(select(Campaign.state).where(Campaign.name == campaign)).one()
+    return found == CampaignState.COMPLETED
 
 
 def numbers_of(session: Session, list_name: str) -> list[str]:

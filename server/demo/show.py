@@ -22,10 +22,11 @@ from server.demo.diary import read_all
 from server.demo.ear import load, share_heard
 from server.demo.people import cast
 from server.demo.props import MESSAGE, Props
-from server.demo.stage import Stage
+from server.demo.stage import DemoFailed, Stage
 from store.database import Database
 
 LIST = CAMPAIGN = "chao-he"
+COMPLETED_WITHIN = 120.0  # seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +99,7 @@ class _Demo:
         )
         self._tongdai("campaign", "start", CAMPAIGN)
         self._tongdai("campaign", "watch", CAMPAIGN)
+        self._wait_until_completed()
 
     def report(self) -> None:
         self._title("What came of it")
@@ -120,6 +122,20 @@ class _Demo:
         """Show a command as a person would type it, then run it."""
         self.console.print(f"[dim]$[/] [bold]tongdai {escape(shlex.join(words))}[/]")
         self.stage.tongdai(*words)
+
+    def _wait_until_completed(self) -> None:
+        """Wait for the last call: in a pipe, `watch` draws one picture and leaves."""
+        deadline = time.monotonic() + COMPLETED_WITHIN
+        with _database(self.props.home) as database:
+            while time.monotonic() < deadline:
+                with database.read() as session:
+                    if records.is_completed(session, CAMPAIGN):
+                        return
+                time.sleep(0.2)
+        raise DemoFailed(
+            f"The campaign is not completed after {COMPLETED_WITHIN:g} seconds: see "
+            f"{self.props.folder / 'serve.log'}."
+        )
 
     def _numbers(self) -> list[str]:
         with _database(self.props.home) as database, database.read() as session:
