@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
+from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,14 +20,15 @@ from sqlalchemy.exc import IntegrityError
 from campaigns import importer_batch, importer_source
 from campaigns.importer_batch import Counts, Seen
 from campaigns.importer_columns import Layout, find_columns
+from campaigns.importer_reader import Batch, reading
 from campaigns.importer_rejects import Rejects
-from campaigns.importer_rows import Reject, Row, is_blank, read_row, undecodable
-from campaigns.importer_source import Reader, Record, Source
+from campaigns.importer_rows import Row
+from campaigns.importer_source import Source
 from crm.numbers import Repair
 from store.database import Database
+from store.engines import OpenSession
 
-BATCH = 5000  # rows in a transaction: what other writers of a SQLite file wait for
-_RACES = 3  # times a batch is tried when another program adds one of its numbers meanwhile
+_TRIES = 5  # times a batch is tried when another program adds one of its numbers meanwhile
 
 Progress = Callable[[int, int, int], None]  # rows done, bytes done, bytes in all
 
@@ -84,13 +86,17 @@ def import_file(
         phone_columns=layout.phone_columns,
         name_columns=layout.name_columns,
     )
-    run = _Run(db, source, layout, summary, region=region, now=now or datetime.now(UTC))
+    run = _Run(db, source, layout, summary, now or datetime.now(UTC))
     started = time.monotonic()
-    with source.open() as reader, run.rejects:
-        for batch in run.batches(reader):
-            run.store(batch)
+    with (
+        closing(run.rejects),
+        db.bulk() as write,
+        reading(source, layout, region) as batches,
+    ):
+        for batch in batches:
+            run.take(batch, write)
             if on_progress is not None:
-                on_progress(summary.rows, reader.bytes_read, source.size)
+                on_progress(summary.rows, batch.bytes_read, source.size)
     summary.seconds = time.monotonic() - started
     return summary
 
@@ -99,88 +105,50 @@ class _Run:
     """One import under way."""
 
     def __init__(
-        self,
-        db: Database,
-        source: Source,
-        layout: Layout,
-        summary: ImportSummary,
-        *,
-        region: str,
-        now: datetime,
+        self, db: Database, source: Source, layout: Layout, summary: ImportSummary, now: datetime
     ) -> None:
         self.rejects = Rejects(source.path, layout, source.delimiter)
-        self.summary = summary
         self._db = db
-        self._source = source
-        self._layout = layout
-        self._region = region
+        self._summary = summary
         self._now = now
         self._first: int | None = None
         self._seen: Seen = {}
 
-    def batches(self, reader: Reader) -> Iterator[list[Row]]:
-        """Read the file's good rows, a batch at a time; the others are rejected on the way."""
-        batch: list[Row] = []
-        header = self._layout.has_header
-        for record in reader:
-            if is_blank(record):
-                continue
-            if header:
-                header = False
-                continue
-            self.summary.rows += 1
-            row = self._read(record)
-            if isinstance(row, Reject):
-                self._reject(record, row)
-                continue
-            if row.bad is not None:
-                self._note_incomplete(record, row)
+    def take(self, batch: Batch, write: OpenSession) -> None:
+        """Store a batch's good rows, write out its bad ones, and count both."""
+        summary = self._summary
+        summary.rows += batch.count
+        for refusal in batch.refusals:
+            summary.incomplete += refusal.imported
+            summary.rejected += not refusal.imported
+            summary.reasons[refusal.code] += not refusal.imported
+            if not summary.dry_run:
+                self.rejects.add(refusal.record, refusal.reason)
+                summary.rejects_file = self.rejects.path
+        for row in batch.rows:
             if row.repairs:
-                self.summary.repairs.update(row.repairs)
-            batch.append(row)
-            if len(batch) == BATCH:
-                yield batch
-                batch = []
-        yield batch
+                summary.repairs.update(row.repairs)
+        if batch.rows:
+            store = self._rehearse if summary.dry_run else self._write
+            summary.counts.add(store(batch.rows, write))
 
-    def store(self, batch: list[Row]) -> None:
-        """Write one batch, or with dry_run find out what writing it would do."""
-        if not batch:
-            return
-        name = self.summary.list_name
-        if self.summary.dry_run:
+    def _rehearse(self, rows: list[Row], _write: OpenSession) -> Counts:
+        with self._db.read() as session:
+            return importer_batch.rehearse(session, rows, self._summary.list_name, self._seen)
+
+    def _write(self, rows: list[Row], write: OpenSession) -> Counts:
+        """Plan while others may write, then write; plan again where they raced us."""
+        name = self._summary.list_name
+        for attempt in range(1, _TRIES + 1):
             with self._db.read() as session:
-                counts = importer_batch.rehearse(session, batch, name, self._seen)
-        else:
-            counts, self._first = self._write(batch, name)
-        self.summary.counts.add(counts)
-
-    def _write(self, batch: list[Row], name: str) -> tuple[Counts, int]:
-        for _ in range(_RACES - 1):
+                prepared = importer_batch.prepare(session, rows, name, self._first)
             try:
-                with self._db.write() as session:
-                    return importer_batch.write(session, batch, name, self._first, self._now)
+                with write() as session:
+                    importer_batch.write(session, prepared, name, self._now)
             except IntegrityError:
-                continue
-        with self._db.write() as session:
-            return importer_batch.write(session, batch, name, self._first, self._now)
-
-    def _read(self, record: Record) -> Row | Reject:
-        if not self._source.encoding.clean and undecodable(record):
-            return Reject("encoding", f"The row is not {self._source.encoding.codec} text.")
-        return read_row(record, self._layout, self._region)
-
-    def _reject(self, record: Record, reject: Reject) -> None:
-        self.summary.rejected += 1
-        self.summary.reasons[reject.code] += 1
-        self._write_reject(record, reject.reason)
-
-    def _note_incomplete(self, record: Record, row: Row) -> None:
-        assert row.bad is not None
-        self.summary.incomplete += 1
-        self._write_reject(record, f"{row.bad.reason} (Imported with {row.phone.e164}.)")
-
-    def _write_reject(self, record: Record, reason: str) -> None:
-        if not self.summary.dry_run:
-            self.rejects.add(record, reason)
-            self.summary.rejects_file = self.rejects.path
+                if attempt == _TRIES:
+                    raise
+            else:
+                self._first = prepared.first
+                break
+        return prepared.plan.counts

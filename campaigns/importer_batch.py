@@ -8,20 +8,22 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import NamedTuple
 
 from sqlalchemy import and_, select
 from sqlalchemy.orm import Session
 
 from campaigns import lists
-from campaigns.importer_rows import Phone, Row
-from crm.contacts import fill_in, name_key
+from campaigns.importer_rows import Row
+from crm.contacts import fill_in
 from store import bulk
 from store.models import CallList, Contact, ContactPoint, ListMember
 from store.queries import chunks
 
+_Point = tuple[str, str, str, str | None]  # its id, its contact, the number, as it was written
 Seen = dict[int, bool]  # a number's digits → whether it is in the list
 
 
@@ -56,25 +58,32 @@ class _Plan:
 
     counts: Counts = field(default_factory=Counts)
     contacts: list[tuple[str, Row]] = field(default_factory=list)
-    points: list[tuple[str, str, Phone]] = field(default_factory=list)  # point, contact
+    points: list[_Point] = field(default_factory=list)
     members: list[str] = field(default_factory=list)  # points
     fills: dict[uuid.UUID, list[Row]] = field(default_factory=dict)  # contacts there already
 
 
-def write(
-    session: Session, rows: Sequence[Row], list_name: str, first: int | None, now: datetime
-) -> tuple[Counts, int]:
-    """Write a batch; return its counts, and where this import begins in the list.
+class Prepared(NamedTuple):
+    """What a batch of rows will become, found out without the lock that writing needs."""
 
-    `first` is what the batch before returned: positions from there on are of this import.
-    """
-    call_list = lists.get_or_create(session, list_name, now=now)
-    position = lists.next_position(session, call_list.id)
+    plan: _Plan
+    first: int  # positions in the list from here on are of this import
+    position: int  # of the batch's first new member
+
+
+def prepare(session: Session, rows: Sequence[Row], list_name: str, first: int | None) -> Prepared:
+    """Decide what becomes of a batch; `first` is that of the batch before, if there was one."""
+    list_id = session.scalar(select(CallList.id).where(CallList.name == list_name))
+    position = lists.next_position(session, list_id) if list_id else 1
     first = position if first is None else first
-    plan = _plan(rows, _look_up(session, rows, call_list.id), first)
-    _insert(session, plan, call_list.id, position, now)
-    _fill(session, plan, now)
-    return plan.counts, first
+    return Prepared(_plan(rows, _look_up(session, rows, list_id), first), first, position)
+
+
+def write(session: Session, batch: Prepared, list_name: str, now: datetime) -> None:
+    """Write a batch; IntegrityError where one of its numbers came in since it was prepared."""
+    call_list = lists.get_or_create(session, list_name, now=now)
+    _insert(session, batch.plan, call_list.id, batch.position, now)
+    _fill(session, batch.plan, now)
 
 
 def rehearse(session: Session, rows: Sequence[Row], list_name: str, seen: Seen) -> Counts:
@@ -82,15 +91,15 @@ def rehearse(session: Session, rows: Sequence[Row], list_name: str, seen: Seen) 
     list_id = session.scalar(select(CallList.id).where(CallList.name == list_name))
     first = lists.next_position(session, list_id) if list_id else 1
     places = _look_up(session, rows, list_id)
-    for phone in _phones(rows):
-        listed = seen.get(int(phone.e164))
+    for number in _numbers(rows):
+        listed = seen.get(int(number))
         if listed is not None:
-            place = places.setdefault(phone.e164, _Place("", uuid.UUID(int=0).hex, None))
+            place = places.setdefault(number, _Place("", uuid.UUID(int=0).hex, None))
             place.position = first if listed else place.position
     plan = _plan(rows, places, first)
-    for _, _, phone in plan.points:
-        seen.setdefault(int(phone.e164), False)
-    seen.update({int(row.phone.e164): True for row in rows})
+    for _, _, number, _ in plan.points:
+        seen.setdefault(int(number), False)
+    seen.update({int(row.number): True for row in rows})
     return plan.counts
 
 
@@ -106,20 +115,28 @@ def _plan(rows: Sequence[Row], places: dict[str, _Place], first: int) -> _Plan:
             plan.contacts.append((contact_id, row))
         elif row.name or row.fields != "{}":
             plan.fills.setdefault(uuid.UUID(contact_id), []).append(row)
-        for phone in (row.phone, *row.others):
-            if phone.e164 not in places:
-                places[phone.e164] = _Place(next(ids), contact_id, None)
-                plan.points.append((places[phone.e164].point_id, contact_id, phone))
-                plan.counts.other_numbers += phone is not row.phone
-        _enlist(plan, places[row.phone.e164], first, created=created)
+        if row.number not in places:
+            _keep(plan, places, (next(ids), contact_id, row.number, row.written))
+        for number, written in row.others:
+            if number not in places:
+                _keep(plan, places, (next(ids), contact_id, number, written))
+                plan.counts.other_numbers += 1
+        _enlist(plan, places[row.number], first, created=created)
     return plan
 
 
 def _recognise(row: Row, places: dict[str, _Place]) -> str | None:
-    for phone in (row.phone, *row.others):
-        if place := places.get(phone.e164):
-            return place.contact_id
-    return None
+    """Find the contact who has one of a row's numbers; its first number counts most."""
+    if place := places.get(row.number):
+        return place.contact_id
+    known = (places[number] for number, _ in row.others if number in places)
+    return next((place.contact_id for place in known), None)
+
+
+def _keep(plan: _Plan, places: dict[str, _Place], point: _Point) -> None:
+    point_id, contact_id, number, _ = point
+    places[number] = _Place(point_id, contact_id, None)
+    plan.points.append(point)
 
 
 def _enlist(plan: _Plan, place: _Place, first: int, *, created: bool) -> None:
@@ -141,7 +158,7 @@ def _look_up(session: Session, rows: Sequence[Row], list_id: uuid.UUID | None) -
         ContactPoint.value, ContactPoint.id, ContactPoint.contact_id, ListMember.position
     ).outerjoin(ListMember, membership)
     places: dict[str, _Place] = {}
-    for part in chunks({phone.e164 for phone in _phones(rows)}):
+    for part in chunks(set(_numbers(rows))):
         found = session.execute(
             query.where(ContactPoint.kind == "phone", ContactPoint.value.in_(part))
         )
@@ -159,7 +176,7 @@ def _insert(
         Contact,
         ("id", "kind", "name", "name_key", "fields", "created_at", "updated_at"),
         [
-            (contact_id, "person", row.name, name_key(row.name), row.fields, at, at)
+            (contact_id, "person", row.name, row.name_key, row.fields, at, at)
             for contact_id, row in plan.contacts
         ],
     )
@@ -168,8 +185,8 @@ def _insert(
         ContactPoint,
         ("id", "contact_id", "kind", "value", "raw", "created_at"),
         [
-            (point_id, contact_id, "phone", phone.e164, phone.raw, at)
-            for point_id, contact_id, phone in plan.points
+            (point_id, contact_id, "phone", number, written, at)
+            for point_id, contact_id, number, written in plan.points
         ],
     )
     bulk.insert_rows(
@@ -191,5 +208,8 @@ def _fill(session: Session, plan: _Plan, now: datetime) -> None:
                 fill_in(contact, name=row.name, fields=json.loads(row.fields), now=now)
 
 
-def _phones(rows: Sequence[Row]) -> list[Phone]:
-    return [phone for row in rows for phone in (row.phone, *row.others)]
+def _numbers(rows: Sequence[Row]) -> Iterator[str]:
+    for row in rows:
+        yield row.number
+        for number, _ in row.others:
+            yield number

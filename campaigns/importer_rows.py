@@ -2,32 +2,30 @@
 
 from __future__ import annotations
 
-import json
 import unicodedata
+from json.encoder import encode_basestring as _json
 from typing import NamedTuple
 
 from campaigns.importer_columns import Layout
 from campaigns.importer_source import Record
-from crm.contacts import as_written
+from crm.contacts import as_written, name_key
 from crm.numbers import BadNumber, Number, Repair, normalise_all
 
 
-class Phone(NamedTuple):
-    """A number to keep, and how it was written where more than its spelling was mended."""
-
-    e164: str
-    raw: str | None
-
-
 class Row(NamedTuple):
-    """A row to import: the first number goes into the list, all of them to the contact."""
+    """A row to import: the number goes into the list, the others are kept with the contact.
 
-    phone: Phone
-    others: tuple[Phone, ...]
+    Plain values only: rows cross from the reading process to the writing one.
+    """
+
+    number: str  # E.164
+    written: str | None  # how it stood in the file, where more than its spelling was mended
+    others: tuple[tuple[str, str | None], ...]  # the same two of each
     name: str
+    name_key: str
     fields: str  # JSON
     repairs: tuple[Repair, ...]
-    bad: BadNumber | None  # a further number in the row that is none
+    flaw: str  # why a further number in the row was left out; empty: none was
 
 
 class Reject(NamedTuple):
@@ -53,14 +51,17 @@ def read_row(record: Record, layout: Layout, region: str) -> Row | Reject:
                 bad = found
     if not good:
         return _refused(record, layout, bad)
-    (text, number), *others = good
+    text, number = good[0]
+    name = _name(cells, layout)
     return Row(
-        Phone(number.e164, as_written(text, number)),
-        _different(number, others) if others else (),
-        _name(cells, layout),
+        number.e164,
+        as_written(text, number),
+        _others(good) if len(good) > 1 else (),
+        name,
+        name_key(name),
         _fields(cells, layout),
         number.repairs,
-        None if bad is None or bad.code == "empty" else bad,
+        "" if bad is None or bad.code == "empty" else bad.reason,
     )
 
 
@@ -84,13 +85,10 @@ def _refused(record: Record, layout: Layout, bad: BadNumber | None) -> Reject:
     return Reject(*bad) if bad else Reject("empty", "The phone number is empty.")
 
 
-def _different(number: Number, others: list[tuple[str, Number]]) -> tuple[Phone, ...]:
-    kept = {
-        other.e164: Phone(other.e164, as_written(text, other))
-        for text, other in others
-        if other.e164 != number.e164
-    }
-    return tuple(kept.values())
+def _others(good: list[tuple[str, Number]]) -> tuple[tuple[str, str | None], ...]:
+    first = good[0][1].e164
+    kept = {number.e164: as_written(text, number) for text, number in good}
+    return tuple((e164, written) for e164, written in kept.items() if e164 != first)
 
 
 def _name(cells: list[str], layout: Layout) -> str:
@@ -100,8 +98,13 @@ def _name(cells: list[str], layout: Layout) -> str:
 
 
 def _fields(cells: list[str], layout: Layout) -> str:
-    fields = {name: cells[index].strip() for index, name in layout.custom if index < len(cells)}
+    """Write the other columns as a JSON object; by hand, for the sake of a million rows."""
+    written = [
+        f"{_json(name)}: {_json(value)}"
+        for index, name in layout.custom
+        if index < len(cells) and (value := cells[index].strip())
+    ]
     for index in range(len(layout.header), len(cells)):
-        fields[f"Column {index + 1}"] = cells[index].strip()
-    filled = {name: value for name, value in fields.items() if value}
-    return json.dumps(filled, ensure_ascii=False) if filled else "{}"
+        if value := cells[index].strip():
+            written.append(f"{_json(f'Column {index + 1}')}: {_json(value)}")
+    return "{" + ", ".join(written) + "}"

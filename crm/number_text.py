@@ -41,6 +41,8 @@ class Trimmed(NamedTuple):
 
 def clean(text: str) -> str:
     """Full-width and other digits to ASCII, invisible characters out, spaces plain."""
+    if text.isascii() and text.isprintable():
+        return text.strip()
     return "".join(_plain(char) for char in unicodedata.normalize("NFKC", text)).strip()
 
 

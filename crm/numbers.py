@@ -238,32 +238,44 @@ _KINDS = {
 
 
 # Nine rows in ten are a Vietnamese mobile or landline in one of its usual spellings.
-# phonenumbers' own patterns find those in a twentieth of the time that its parser takes; a test
+# phonenumbers' own patterns find those in a fraction of the time that its parser takes; a test
 # holds both ways to the same answer.
-_GROUPING = {ord(char): None for char in " .-\u00a0"}
+_GROUPING = str.maketrans("", "", " .-()\u00a0")
+_ENDINGS = (".0", ".00")  # a float's
+_AREA_08 = ("08 ", "08.", "08-", "(0")  # may be an area code of before 2017
 
 
 @cache
-def _plain_pattern() -> re.Pattern[str]:
+def _plain_patterns() -> tuple[re.Pattern[str], re.Pattern[str]]:
     plan = _metadata("VN")
-    mobile = plan.mobile.national_number_pattern if plan.mobile else "(?!)"
-    fixed = plan.fixed_line.national_number_pattern if plan.fixed_line else "(?!)"
-    return re.compile(rf"(\+84|0084|84|0)?(?:((?={_NINE}$)(?:{mobile}))|({fixed}))", re.ASCII)
-
-
-_NINE = r"\d{9}"  # the mobile pattern also has shorter forms for machines
+    mobile = plan.mobile.national_number_pattern if plan.mobile else ""
+    fixed = plan.fixed_line.national_number_pattern if plan.fixed_line else ""
+    return re.compile(mobile or "(?!)", re.ASCII), re.compile(fixed or "(?!)", re.ASCII)
 
 
 def _read_plainly(text: str) -> Number | None:
     """Read a plainly written Vietnamese number, or None: that needs a closer look."""
-    match = _plain_pattern().fullmatch(text.translate(_GROUPING))
-    if match is None or text.endswith((".0", ".00")) or text.startswith(_AREA_08):
+    digits = text.translate(_GROUPING)
+    if digits.startswith("0"):
+        national = digits[4:] if digits.startswith("0084") else digits[1:]
+    elif digits.startswith("+84"):
+        national = digits[3:]
+    else:
+        national = digits[2:] if digits.startswith("84") and len(digits) > 10 else digits
+    mobile, fixed = _plain_patterns()
+    # The mobile pattern also has longer forms, for machines; those take the long way too.
+    if len(national) == 9 and mobile.fullmatch(national):
+        kind = Kind.MOBILE
+    elif len(national) == 10 and fixed.fullmatch(national):
+        kind = Kind.FIXED
+    else:
         return None
-    prefix, mobile, fixed = match.groups()
-    repairs = () if prefix else (Repair.LEADING_ZERO,)
-    if mobile:
-        return Number("+84" + mobile, Kind.MOBILE, "", repairs)
-    return Number("+84" + fixed, Kind.FIXED, "", repairs)
+    if digits is not text and (
+        text.endswith(_ENDINGS)
+        or (text.startswith(_AREA_08) and vietnam.written_as_old_landline(text))
+    ):
+        return None
+    return Number("+84" + national, kind, "", _WITHOUT_ZERO if national is digits else ())
 
 
-_AREA_08 = ("08 ", "08.", "08-")  # may be an old landline of Ho Chi Minh City
+_WITHOUT_ZERO = (Repair.LEADING_ZERO,)

@@ -36,7 +36,7 @@ _AREA_2017 = {
 _CURRENT_AREAS = set(_AREA_2017.values()) | {"210", "211", "218", "219"}  # these four stayed
 
 # "(031) 382 1234", and "08 3822 1234" or "08-3822-1234": nobody writes a mobile so.
-_AREA_APART = re.compile(r"\(0(\d{1,3})\)|0(8)[ .-](?=\d{4}[ .-]?\d{4}$)")
+_AREA_APART = re.compile(r"\(0(\d\d?)\)|0(8)[ .-](?=\d{4}[ .-]?\d{4}$)")
 
 
 def modern_mobile(national: str) -> str | None:
@@ -68,8 +68,6 @@ def written_as_old_landline(text: str) -> tuple[str, str] | None:
 
     With such a spelling a number that today is a valid mobile may be the landline it was.
     """
-    if not (match := _AREA_APART.match(text)):
-        return None
-    old = match[1] or match[2]
-    new = _AREA_2017.get(old)
-    return None if new is None or old in _CURRENT_AREAS else (old, new)
+    match = _AREA_APART.match(text)
+    old = (match[1] or match[2]) if match else ""
+    return (old, _AREA_2017[old]) if old in _AREA_2017 else None

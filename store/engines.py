@@ -8,8 +8,8 @@ here: switch that off and send BEGIN from SQLAlchemy's own event.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +67,25 @@ def read_and_write(engine: Engine) -> tuple[Engine, Engine]:
     if engine.dialect.name == "sqlite":
         return engine, engine.execution_options(sqlite_write=True)
     return engine.execution_options(postgresql_readonly=True), engine
+
+
+@contextmanager
+def tuned_for_bulk(connection: Connection) -> Iterator[None]:
+    """Let a connection write very many rows; what is set is undone before others get it."""
+    if connection.dialect.name != "sqlite":
+        yield
+        return
+    driver = connection.connection.driver_connection
+    assert isinstance(driver, sqlite3.Connection)
+    settings = ("cache_size", -64 * 1024), ("wal_autocheckpoint", 16 * 1024)  # KiB, pages
+    before = [driver.execute(f"PRAGMA {name}").fetchone()[0] for name, _ in settings]
+    for name, value in settings:
+        driver.execute(f"PRAGMA {name} = {value}")
+    try:
+        yield
+    finally:
+        for (name, _), value in zip(settings, before, strict=True):
+            driver.execute(f"PRAGMA {name} = {value}")
 
 
 def _is_file(database: str | None) -> bool:

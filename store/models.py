@@ -73,7 +73,7 @@ class Contact(Base):
     id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=new_id)
     kind: Mapped[str] = mapped_column(default="person")  # person | company
     name: Mapped[str] = mapped_column(default="")
-    name_key: Mapped[str] = mapped_column(default="", index=True)  # lower case, no accents
+    name_key: Mapped[str] = mapped_column(default="")  # lower case, no accents
     language: Mapped[str | None]
     fields: Mapped[dict[str, Any]] = mapped_column(default=dict)  # custom fields
     created_at: Mapped[datetime]

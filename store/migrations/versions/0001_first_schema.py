@@ -42,7 +42,6 @@ def upgrade() -> None:
         sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_contact"),
     )
-    op.create_index("ix_contact_name_key", "contact", ["name_key"])
     op.create_table(
         "campaign",
         sa.Column("id", sa.Uuid(), nullable=False),
