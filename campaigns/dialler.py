@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy import ColumnElement, exists, func, select
 from sqlalchemy.orm import Session
@@ -119,10 +120,10 @@ class Dialler:
         """Calls being set up or up."""
         return sum(len(run.figures.up) for run in self._runs.values())
 
-    async def drain(self, limit: float) -> int:
+    async def drain(self, limit: float, *, hurry: asyncio.Event | None = None) -> int:
         """Stop dialling, let calls end for at most `limit` seconds, store every result.
 
-        Returns how many calls had to be cut short.
+        Setting `hurry` ends the wait. Returns how many calls had to be cut short.
         """
         if not self._tasks:
             return 0
@@ -133,7 +134,7 @@ class Dialler:
         late: set[asyncio.Task[None]] = set()
         if calls:
             log.info("waiting up to %.0f s for %d calls to end", limit, len(calls))
-            _, late = await asyncio.wait(calls, timeout=limit)
+            late = await _outlasting(calls, limit, hurry or asyncio.Event())
         for task in late:
             task.cancel()
         if late:
@@ -248,7 +249,18 @@ def _look(session: Session) -> Followed:
     return Followed([(row[0], row[1]) for row in running], session.scalars(stopped).all())
 
 
-async def _cancel(*tasks: asyncio.Task[None]) -> None:
+async def _outlasting(
+    calls: Sequence[asyncio.Task[None]], limit: float, hurry: asyncio.Event
+) -> set[asyncio.Task[None]]:
+    """Wait for calls to end; those still up after `limit` seconds, or once `hurry` is set."""
+    over = asyncio.create_task(asyncio.wait(calls))
+    told = asyncio.create_task(hurry.wait())
+    await asyncio.wait({over, told}, timeout=limit, return_when=asyncio.FIRST_COMPLETED)
+    await _cancel(over, told)
+    return {call for call in calls if not call.done()}
+
+
+async def _cancel(*tasks: asyncio.Task[Any]) -> None:
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)

@@ -41,9 +41,16 @@ def hint(text: str) -> None:
     typer.echo(text, err=True)
 
 
-def show(what: RenderableType) -> None:
-    """Print a table or a panel."""
-    console().print(what)
+def show(what: RenderableType, *, width: int | None = None) -> None:
+    """Print a table or a picture. In a pipe, `width` columns wide; no line ends in spaces."""
+    screen = console()
+    if screen.is_terminal:
+        screen.print(what)
+        return
+    with screen.capture() as captured:
+        screen.print(what, width=width)
+    for line in captured.get().splitlines():
+        typer.echo(line.rstrip())
 
 
 def show_rows(titles: Sequence[str], rows: Iterable[Sequence[object]], *, empty: str) -> None:

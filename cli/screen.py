@@ -20,6 +20,7 @@ from reports.calls import CallLine
 
 WIDE = 110  # columns from which the tables stand side by side
 NARROWEST = 60
+ROOM = 14  # lines for calls where the picture may be as high as it likes
 COLOURS = {
     "answered": "green",
     "machine": "yellow",
@@ -91,27 +92,22 @@ class Screen:
     height: int | None = None  # lines; None: as many as it takes
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        """Draw."""
-        width = max(options.max_width, NARROWEST)
-        view = self.view
-        left = [results(view), Text(), keys(view)]
-        above: list[RenderableType] = [head(view), *_condition(view), Text(), progress(view, width)]
-        above += [line(view), Text()]
+        """Draw: the figures above, and the calls under or beside the results."""
+        width, view = max(options.max_width, NARROWEST), self.view
+        above = [head(view), *_condition(view), Text(), progress(view, width), line(view), Text()]
         if width >= WIDE:
-            room = self._room(console, above, beside=True)
-            calls = Group(*call_tables(view, room))
-            yield Group(*above, side_by_side(Group(*left), calls, width))
+            calls = Group(*call_tables(view, self._room(console, above)))
+            figures = Group(results(view), Text(), keys(view))
+            yield Group(*above, side_by_side(figures, calls, width))
         else:
-            both = Columns([results(view), keys(view)], padding=(0, 4))
-            room = self._room(console, [*above, both], beside=False)
-            yield Group(*above, both, Text(), *call_tables(view, room))
+            above += [Columns([results(view), keys(view)], padding=(0, 4)), Text()]
+            yield Group(*above, *call_tables(view, self._room(console, above)))
 
-    def _room(self, console: Console, above: Sequence[RenderableType], *, beside: bool) -> int:
-        """How many calls there is room for under (or beside) the rest."""
+    def _room(self, console: Console, above: Sequence[RenderableType]) -> int:
+        """How many lines there are for calls."""
         if self.height is None:
-            return 10
-        used = len(console.render_lines(Group(*above), pad=False))
-        return max(2, self.height - used - (5 if beside else 6))
+            return ROOM
+        return max(4, self.height - len(console.render_lines(Group(*above))) - 1)
 
 
 def head(view: View) -> RenderableType:
@@ -130,11 +126,12 @@ def head(view: View) -> RenderableType:
 
 
 def _condition(view: View) -> Iterable[RenderableType]:
+    """Why nothing is dialled, or else what is wrong with the trunk."""
     trunk = view.trunk
-    if trunk and trunk["state"] != "up":
-        yield Text(f"Trunk {trunk['name']} is {trunk['state']}: {trunk['reason']}", "bold red")
     if view.condition:
         yield Text(view.condition, style="yellow")
+    elif trunk and trunk["state"] != "up":
+        yield Text(f"Trunk {trunk['name']} is {trunk['state']}: {trunk['reason']}", "bold red")
 
 
 def progress(view: View, width: int) -> RenderableType:
@@ -144,7 +141,7 @@ def progress(view: View, width: int) -> RenderableType:
     percent = 100 * done // total if total else 0
     grid = Table.grid(padding=(0, 2))
     grid.add_column(width=10)
-    grid.add_column(width=min(40, width // 3))
+    grid.add_column(width=min(40, max(8, width - 68)))
     grid.add_column()
     counts = (
         f"[bold]{percent} %[/]  {done:,} of {total:,} done, {leads['waiting']:,} waiting, "
@@ -201,14 +198,17 @@ def bars(title: str, counts: Mapping[str, int], *, colours: Mapping[str, str]) -
 
 
 def call_tables(view: View, room: int) -> list[RenderableType]:
-    """The calls that are up, then the last that ended, in so many lines in all."""
+    """The calls that are up, then the last that ended, in `room` lines in all."""
     up = view.calls
-    shown = up[: max(1, room // 2)]
-    ended = [call for call in view.recent if call.result][: max(1, room - len(shown) - 2)]
+    ended = [call for call in view.recent if call.result]
+    shown = up[: max(1, (room - 3) // 2 if ended else room - 1)]
+    ended = ended[: max(1, room - len(shown) - 3 if shown else room - 1)]
     parts: list[RenderableType] = []
     if shown:
         more = f" [dim](and {len(up) - len(shown):,} more)[/]" if len(up) > len(shown) else ""
-        parts += [f"[bold]On the line[/]{more}", live_table(view, shown), Text()]
+        parts += [f"[bold]On the line[/]{more}", live_table(view, shown)]
+    if shown and ended:
+        parts.append(Text())
     if ended:
         parts += ["[bold]Last calls[/]", recent_table(ended)]
     return parts
@@ -226,6 +226,7 @@ def live_table(view: View, calls: Sequence[Mapping[str, Any]]) -> Table:
             call["number"],
             escape(view.names.get(call["number"], "")),
             f"[{colour}]{call['state']}[/]",
+            "",
             call["keys"],
         )
     return grid
@@ -242,6 +243,7 @@ def recent_table(calls: Sequence[CallLine]) -> Table:
             call.number,
             escape(call.contact or ""),
             f"[{colour}]{call.result}[/]",
+            "" if call.talk_seconds is None else f"{call.talk_seconds:.0f} s",
             escape(pressed),
         )
     return grid
@@ -250,9 +252,10 @@ def recent_table(calls: Sequence[CallLine]) -> Table:
 def _call_grid() -> Table:
     grid = Table.grid(padding=(0, 1))
     grid.add_column(width=8, justify="right", style="dim")
-    grid.add_column(width=13, no_wrap=True)
+    grid.add_column(width=14, no_wrap=True)
     grid.add_column(width=20, no_wrap=True, overflow="ellipsis")
     grid.add_column(width=14, no_wrap=True)
+    grid.add_column(width=5, justify="right")
     grid.add_column(no_wrap=True, overflow="ellipsis")
     return grid
 

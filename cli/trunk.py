@@ -61,11 +61,14 @@ def check(
         print_json(found)
     else:
         show_rows(
-            ("Trunk", "State", "Answer"),
-            ((one["name"], one["state"], one["said"]) for one in found),
+            ("Trunk", "", "State", "Answer"),
+            (
+                (one["name"], "✓" if one["well"] else "✗", one["state"], one["said"])
+                for one in found
+            ),
             empty="",
         )
-    if any(one["state"] != "up" for one in found):
+    if not all(one["well"] for one in found):
         raise typer.Exit(1)
 
 
@@ -89,7 +92,6 @@ def require_trunk(home: Home, name: str) -> Trunk:
 def check_all(home: Home, trunks: list[Trunk]) -> list[dict[str, Any]]:
     """Ask each carrier: the server does, where one runs, else this command by itself."""
     import asyncio
-    from dataclasses import asdict
 
     from server.client import ServerNotRunning
     from server.probe import probe
@@ -98,7 +100,7 @@ def check_all(home: Home, trunks: list[Trunk]) -> list[dict[str, Any]]:
         return [home.server.check_trunk(trunk.name) for trunk in trunks]
     except ServerNotRunning:
         configs = [home.config.trunk_config(trunk) for trunk in trunks]
-        return [asdict(one) for one in asyncio.run(probe(configs, home.config.sip.bind.host))]
+        return [one.as_json() for one in asyncio.run(probe(configs, home.config.sip.bind.host))]
 
 
 def _live(home: Home) -> dict[str, dict[str, Any]]:

@@ -10,7 +10,7 @@ from rich.live import Live
 
 from campaigns.status import status
 from cli.home import Home
-from cli.output import console
+from cli.output import console, show
 from cli.screen import Screen, View
 from reports import calls
 from server.client import ServerNotRunning, ServerRefused
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 EVERY = 0.5  # seconds between two looks, at least
 SHARE = 4  # a look that takes long (a million leads) is followed by so many times its length
 RECENT = 40  # calls at most on the screen
+PIPED = 120  # columns of a picture that is not on a terminal
 OVER = ("completed", "stopped")
 
 
@@ -44,7 +45,7 @@ def watch(home: Home, name: str, *, once: bool = False) -> None:
                     started = time.monotonic()
                     view = look(home, database, name)
                     time.sleep(max(EVERY, SHARE * (time.monotonic() - started)))
-    screen.print(Screen(view))
+    show(Screen(view), width=PIPED)
 
 
 def look(home: Home, database: Database, name: str) -> View:

@@ -80,24 +80,15 @@ class Server:
     async def stop(self) -> None:
         """Stop dialling, let calls end, store what they came to, close everything."""
         self.telephony.stopping = True
-        hurry = asyncio.create_task(self._hang_up_when_told())
         try:
-            await self._dialler.drain(self.config.drain_seconds)
+            await self._dialler.drain(self.config.drain_seconds, hurry=self._hurry)
         finally:
-            hurry.cancel()
-            await asyncio.gather(hurry, return_exceptions=True)
             await self._parts.aclose()
         log.info("stopped")
 
     def hang_up(self) -> None:
         """Do not wait any longer for calls to end."""
         self._hurry.set()
-
-    async def _hang_up_when_told(self) -> None:
-        await self._hurry.wait()
-        calls = list(self.phone.calls.values())
-        log.warning("hanging up %d calls", len(calls))
-        await asyncio.gather(*(call.hangup() for call in calls))
 
     @asynccontextmanager
     async def _database(self) -> AsyncIterator[Database]:

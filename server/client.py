@@ -38,7 +38,7 @@ class Client:
         self._ask("POST", "/api/v1/wake")
 
     def check_trunk(self, name: str) -> dict[str, Any]:
-        """Ask a carrier whether it is there: name, state, said."""
+        """Ask a carrier whether it is there: name, well, state, said."""
         return self._ask("POST", f"/api/v1/trunks/{quote(name, safe='')}/check")
 
     def health(self) -> dict[str, Any]:

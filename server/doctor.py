@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy import func, select
 
@@ -65,7 +66,7 @@ def failed(name: str, found: str, advice: str) -> Finding:
 
 
 def examine(
-    home: Path, check_trunks: Callable[[Config], list[dict[str, str]]]
+    home: Path, check_trunks: Callable[[Config], list[dict[str, Any]]]
 ) -> Iterator[Finding]:
     """Every check, one after the other; those that need a configuration, if there is one."""
     yield python()
@@ -239,7 +240,7 @@ def _last_call(home: Path, config: Config) -> datetime | None:
 
 
 def trunks(
-    config: Config, check_trunks: Callable[[Config], list[dict[str, str]]]
+    config: Config, check_trunks: Callable[[Config], list[dict[str, Any]]]
 ) -> Iterator[Finding]:
     """Each carrier answers."""
     if not config.trunks:
@@ -254,7 +255,7 @@ def trunks(
         return
     for one in found:
         name = f"trunk {one['name']}"
-        if one["state"] == "up":
+        if one["well"]:
             yield ok(name, f"answers: {one['said']}")
         else:
             yield failed(

@@ -110,7 +110,7 @@ async def trunks(request: web.Request) -> web.Response:
 async def check_trunk(request: web.Request) -> web.Response:
     """Ask a carrier now whether it is there; a trunk that was forbidden may then be used again."""
     found = await request.app[LIVE].check_trunk(request.match_info["name"])
-    return web.json_response({"name": found.name, "state": found.state, "said": found.said})
+    return web.json_response(found.as_json())
 
 
 @routes.post("/api/v1/wake")

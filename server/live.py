@@ -110,6 +110,15 @@ class TrunkCheck:
     state: str
     said: str  # `200 OK`, or why there was no answer
 
+    @property
+    def well(self) -> bool:
+        """Whether it answered just now, and takes calls."""
+        return self.state == "up" and self.said[:3].isdigit()
+
+    def as_json(self) -> dict[str, Any]:
+        """The answer with the verdict."""
+        return {"name": self.name, "well": self.well, "state": self.state, "said": self.said}
+
 
 class UnknownTrunk(Exception):
     """A trunk the server does not have; the message names those it has."""
