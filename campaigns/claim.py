@@ -54,14 +54,13 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class NothingDue:
-    """No lead may be called now. `no` is the gate's last refusal in this look, if any.
-
-    `next_at`: when the first waiting lead is due (it may be at once, where the transaction was
-    cut short); None: no lead waits at all.
-    """
+    """No lead may be called now. `next_at`: when the first that waits is due; None: none waits."""
 
     next_at: datetime | None
-    no: No | None = None
+
+    def more(self, now: datetime) -> bool:
+        """Whether leads are still due: the look was cut short, so that others get their turn."""
+        return self.next_at is not None and self.next_at <= now
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +137,6 @@ def claim(session: Session, what: Claiming, now: datetime) -> Claim | NothingDue
     campaign = connection.execute(_CAMPAIGN, {"campaign": what.campaign_id}).one()
     if campaign.state != CampaignState.RUNNING:
         return NotRunning(CampaignState(campaign.state))
-    no: No | None = None
     for _ in range(REFUSALS):
         leads = due(connection, what.campaign_id, now, limit=1)
         if not leads:
@@ -146,12 +144,11 @@ def claim(session: Session, what: Claiming, now: datetime) -> Claim | NothingDue
         answer = allowed(_intended(connection, what, leads[0], campaign.list_id, now), now)
         if not isinstance(answer, No):
             return _take(connection, what, leads[0], now)
-        no = answer
-        put_off(connection, what.campaign_id, [(leads[0], no)], now)
-        if no.rule is Rule.HOURS:
+        put_off(connection, what.campaign_id, [(leads[0], answer)], now)
+        if answer.rule is Rule.HOURS:
             put_off_closed(connection, what.campaign_id, what.law, now)
             break
-    return NothingDue(connection.scalar(_NEXT_DUE, {"campaign": what.campaign_id}), no)
+    return NothingDue(connection.scalar(_NEXT_DUE, {"campaign": what.campaign_id}))
 
 
 def _intended(

@@ -16,6 +16,7 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeVar
+from zoneinfo import ZoneInfo
 
 from sqlalchemy.orm import Session
 
@@ -220,10 +221,9 @@ class CampaignRun:
             self._say("")
             self.wake()
             return
-        if look.no is not None:
-            self._say(f"waiting: {look.no.detail}")
         if look.next_at is not None:
             self.wake(look.next_at)
+            self._say(await self._read(self._why_blocked))
 
     # -- one attempt -----------------------------------------------------------------------
 
@@ -255,10 +255,7 @@ class CampaignRun:
 
     async def _call(self, slot: Slot, looked: asyncio.Future[Look]) -> None:
         try:
-            look = await self._claim(slot)
-            # Many leads may have to be refused before one may be called: at closing time, all.
-            while isinstance(look, NothingDue) and not looked.done() and self._is_due(look):
-                look = await self._claim(slot)
+            look = await self._look(slot, looked)
         except Exception as error:
             if not looked.done():
                 looked.set_exception(error)
@@ -271,6 +268,17 @@ class CampaignRun:
             self._conversation(look).give_back()
         else:
             await self._conversation(look).hold(slot)
+
+    async def _look(self, slot: Slot, looked: asyncio.Future[Look]) -> Look:
+        """Claim a lead. At closing time all are refused, in several looks, before none is left."""
+        while True:
+            look = await self._claim(slot)
+            if (
+                not isinstance(look, NothingDue)
+                or looked.done()
+                or not look.more(self.office.now())
+            ):
+                return look
 
     async def _claim(self, slot: Slot) -> Look:
         """Claim a lead; a claim made while we were cancelled is given back, not lost."""
@@ -293,9 +301,6 @@ class CampaignRun:
                     self._conversation(look).give_back()
             raise
 
-    def _is_due(self, look: NothingDue) -> bool:
-        return look.next_at is not None and look.next_at <= self.office.now()
-
     def _conversation(self, claimed: Claim) -> Conversation:
         assert self._sounds is not None  # prepared before the first claim
         self.unsettled.add(claimed.lead_id)
@@ -313,6 +318,14 @@ class CampaignRun:
 
     async def _read(self, look: Callable[[Session, uuid.UUID], T]) -> T:
         return await self.office.db.run(lambda session: look(session, self.plan.id), write=False)
+
+    def _why_blocked(self, session: Session, campaign_id: uuid.UUID) -> str:
+        campaign = session.get_one(Campaign, campaign_id)
+        blocked = status.why_blocked(session, campaign, self.office.now())
+        if blocked is None or blocked.until is None:
+            return ""
+        local = blocked.until.astimezone(ZoneInfo(self.office.compliance.home))
+        return f"waiting until {local:%Y-%m-%d %H:%M:%S %Z}: {blocked.detail}"
 
     def _fill_batch(self, session: Session) -> tuple[int, int]:
         campaign = session.get_one(Campaign, self.plan.id)

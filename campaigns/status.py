@@ -32,7 +32,7 @@ def status(session: Session, name: str, *, now: datetime) -> dict[str, Any]:
     """
     campaign = get(session, name)
     counts = leads.count(session, campaign.id)
-    blocked = why_blocked(session, campaign, counts, now)
+    blocked = why_blocked(session, campaign, now)
     return {
         "name": campaign.name,
         "mode": campaign.mode,
@@ -51,27 +51,24 @@ def status(session: Session, name: str, *, now: datetime) -> dict[str, Any]:
     }
 
 
-def why_blocked(
-    session: Session, campaign: Campaign, counts: leads.LeadCounts, now: datetime
-) -> Blocked | None:
-    """Why nothing is dialled now; None: something is due, or on a call."""
+def why_blocked(session: Session, campaign: Campaign, now: datetime) -> Blocked | None:
+    """Why nothing new is dialled now; None: a lead is due, or none waits."""
     if campaign.state != CampaignState.RUNNING:
         return Blocked(campaign.state, None, f"The campaign is {campaign.state}.")
-    if counts.live or not counts.waiting:
-        return None
-    first = session.execute(
-        select(Lead.id, Lead.next_at)
+    first = session.scalar(
+        select(Lead)
         .where(Lead.campaign_id == campaign.id, Lead.state == LeadState.WAITING)
         .order_by(Lead.next_at, Lead.position)
         .limit(1)
-    ).one()
-    if first.next_at <= now:
+    )
+    if first is None or first.next_at <= now:
         return None
-    refusal = session.scalars(
-        select(Suppression)
-        .where(Suppression.campaign_id == campaign.id, Suppression.until == first.next_at)
-        .limit(1)
-    ).first()
+    # A refusal and what it did to its lead have one time.
+    refusal = session.scalar(
+        select(Suppression).where(
+            Suppression.at == first.updated_at, Suppression.lead_id == first.id
+        )
+    )
     if refusal is not None:
         return Blocked(refusal.rule, refusal.until, refusal.detail)
     return Blocked("retry", first.next_at, "Every lead left waits for its next attempt.")

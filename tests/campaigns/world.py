@@ -61,9 +61,8 @@ def make_list(
 
 
 def _points(session: Session, e164s: Iterable[str], now: datetime) -> dict[str, uuid.UUID]:
-    known = {
-        value: id_ for value, id_ in session.execute(select(ContactPoint.value, ContactPoint.id))
-    }
+    rows = session.execute(select(ContactPoint.value, ContactPoint.id))
+    known = {row.value: row.id for row in rows}
     contacts: list[dict[str, Any]] = []
     points: list[dict[str, Any]] = []
     for e164 in e164s:
@@ -104,7 +103,9 @@ def make_campaign(
 
 def leads_of(db: Database, campaign_id: uuid.UUID) -> dict[str, Lead]:
     with db.read() as session:
-        found = session.scalars(select(Lead).where(Lead.campaign_id == campaign_id))
+        found = session.scalars(
+            select(Lead).where(Lead.campaign_id == campaign_id).order_by(Lead.position)
+        )
         return {lead.number: lead for lead in found}
 
 
