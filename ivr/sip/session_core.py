@@ -23,7 +23,7 @@ from ivr.sip.message import (
 )
 from ivr.sip.resolver import Resolver
 from ivr.sip.session_events import Ended, Failed, SessionEvent, SessionOver, SessionStateError
-from ivr.sip.session_states import MOVES, Ending, Input, State
+from ivr.sip.session_states import ANSWERED, MOVES, Ending, Input, State
 from ivr.sip.timer import TimerPolicy
 from ivr.sip.transport import Peer
 
@@ -293,14 +293,17 @@ class SessionCore:
     # -- the end ------------------------------------------------------------------------------
 
     def check_alive(self, response: SipResponse) -> None:
-        """End the session where the far side does not know it, or says nothing (§12.2.1.2)."""
-        if response.status_code in (408, 481) and not self.over:
+        """End the session where the far side does not know it, or says nothing (§12.2.1.2).
+
+        Before it is answered its INVITE alone decides.
+        """
+        if response.status_code in (408, 481) and self.state in ANSWERED:
             why = "no answer" if response.status_code == 408 else "the far side knows it no more"
             self.lose(f"{why} to {response.cseq.method}")
 
     def lose(self, reason: str) -> None:
-        """The far side is gone: say BYE all the same, and end."""
-        if not self.over:
+        """The far side of an answered session is gone: say BYE all the same, and end."""
+        if self.state in ANSWERED:
             self.say_bye(headers=[("Reason", f'SIP;cause=408;text="{reason}"')])
             self.finish(Input.LOST, Ended("network", reason))
 

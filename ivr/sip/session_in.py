@@ -79,6 +79,8 @@ class IncomingInvite:
         if not 100 < status < 200:
             raise SessionStateError(f"{status} is not a provisional status between 101 and 199.")
         core = self._core
+        if core.over:
+            return
         core.move(Input.RING)
         invite = core.request
         must = requires(invite, "100rel")

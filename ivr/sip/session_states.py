@@ -105,4 +105,5 @@ MOVES: dict[State, dict[Input, Move]] = {
 }
 
 UNANSWERED_IN = frozenset({State.INCOMING, State.RINGING})
+ANSWERED = frozenset({State.ANSWERED, State.UP})
 UNANSWERED_OUT = frozenset({State.CALLING, State.PROCEEDING, State.CANCELLING})

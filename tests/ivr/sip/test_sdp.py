@@ -91,9 +91,14 @@ def test_no_bytes_raise_anything_else(body: bytes) -> None:
         parse_audio(body)
 
 
-@given(st.lists(st.sampled_from(sdp("m=audio 4000 RTP/AVP 8 101 x", "a=rtpmap:101").splitlines()
-    + [b"m=audio 99999 RTP/AVP 8", b"a=rtpmap:x PCMA/8000", b"a=ptime:", b"a=ptime:0", b"t=x",
-       b"b=AS", b"v=x", b"c=IN", b"m=audio", b"m=video 1/2 RTP/AVP 99", b"a=fmtp:8"])))  # fmt: skip
+ODD_LINES = [
+    *sdp("m=audio 4000 RTP/AVP 8 101 x", "a=rtpmap:101").splitlines(),
+    *b"a=rtpmap:x PCMA/8000|a=ptime:|a=ptime:0|t=x|b=AS|v=x|c=IN|m=audio|a=fmtp:8".split(b"|"),
+    *b"m=audio 99999 RTP/AVP 8|m=video 1/2 RTP/AVP 99|a=rtpmap:8 PCMA|o=- x".split(b"|"),
+]
+
+
+@given(st.lists(st.sampled_from(ODD_LINES)))
 def test_no_lines_raise_anything_else(lines: list[bytes]) -> None:
     with contextlib.suppress(SdpError):
         parse_audio(b"\n".join(lines))
