@@ -46,7 +46,7 @@ class SipStory:
     our_fault: bool = False
 
 
-MACHINES = frozenset({"machine", "fax"})
+MACHINES = frozenset({"machine", "fax", "tone"})  # tone: a beep
 
 _BY_STATUS = {
     486: Result.BUSY,

@@ -15,6 +15,7 @@ ROWS = [
     (SipStory(status=200, answered=True, amd="notsure"), Result.ANSWERED),
     (SipStory(status=200, answered=True, amd="machine"), Result.MACHINE),
     (SipStory(status=200, answered=True, amd="fax"), Result.MACHINE),
+    (SipStory(status=200, answered=True, amd="tone"), Result.MACHINE),
     (SipStory(status=200, answered=True, abandoned=True), Result.ABANDONED),
     (SipStory(status=200, answered=True, amd="machine", abandoned=True), Result.MACHINE),
     (SipStory(status=487, cancelled=True, **RANG), Result.NO_ANSWER),
