@@ -22,6 +22,7 @@ from aiosipua.headers import (
     SipUri,
     Via,
     parse_auth,
+    prettify_header_name,
     stringify_auth,
 )
 
@@ -92,6 +93,11 @@ _COMPACT = COMPACT_HEADERS | {
     "r": "refer-to",
     "u": "allow-events",
     "x": "session-expires",
+}
+# The names as nearly everyone writes them, so that few have to be looked at closely.
+_KNOWN = {prettify_header_name(name): name for name in (*MULTI_INSTANCE_HEADERS, *_SINGLE)} | {
+    name: name.lower()
+    for name in ("User-Agent", "Server", "Content-Type", "Expires", "Session-Expires", "Min-SE")
 }
 _HEAD_END = re.compile(rb"\r?\n\r?\n")
 _FOLD = re.compile(r"[ \t]*\n[ \t]+")
@@ -235,12 +241,10 @@ def _read_headers(lines: list[str], headers: CaseInsensitiveDict) -> None:
         problem = f"The message has more than {MAX_HEADERS} header lines."
     for line in lines[:MAX_HEADERS]:
         name, colon, value = line.partition(":")
-        name = name.rstrip()
-        if not colon or not TOKEN.fullmatch(name) or "\r" in line or len(line) > MAX_HEADER_LENGTH:
+        key = _KNOWN.get(name) or _header_key(name)
+        if not colon or not key or "\r" in line or len(line) > MAX_HEADER_LENGTH:
             problem = problem or f"The header line {line[:80]!r} is malformed or too long."
             continue
-        key = name.lower()
-        key = _COMPACT.get(key, key)
         try:
             values = split_values(value) if key in MULTI_INSTANCE_HEADERS else (value.strip(),)
         except MalformedMessage as error:
@@ -250,6 +254,12 @@ def _read_headers(lines: list[str], headers: CaseInsensitiveDict) -> None:
             headers.append(key, each)
     if problem:
         raise MalformedMessage(problem)
+
+
+def _header_key(name: str) -> str:
+    """The header's full name in lower case; empty when it is no name (§25.1 token)."""
+    name = name.rstrip().lower()
+    return _COMPACT.get(name, name) if TOKEN.fullmatch(name) else ""
 
 
 def _read_request_line(line: str, request: SipRequest) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import logging
 import re
 from collections import Counter
@@ -20,6 +19,7 @@ log = logging.getLogger(__name__)
 
 PORT_TRIES = 16  # when any port will do, but TCP does not get the one UDP got
 MAX_ROUTES = 1024
+_WILDCARDS = ("0.0.0.0", "::")  # noqa: S104 - compared with, as the kernel writes them
 _EXTERNAL = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.\-]+)(?::(\d{1,5}))?")
 
 
@@ -73,7 +73,7 @@ class Transport:
         host, port = self.local.host, self.local.port
         if self._external is not None:
             return self._external[0], self._external[1] or port
-        if ipaddress.ip_address(host).is_unspecified:
+        if host in _WILDCARDS:
             return self._route(to), port
         return host, port
 
