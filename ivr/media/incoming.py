@@ -96,11 +96,16 @@ class Incoming:
 
     def take(self, packet: RtpPacket, now: float) -> None:
         """Take in one packet of the peer."""
+        encoding = self.encodings.get(packet.payload_type)
+        if packet.ssrc != self._ssrc:
+            if encoding is None:  # garbage that looks like RTP: no reason to begin anew
+                self.unused += 1
+                return
+            self._ssrc, self._dtmf, self._pressed = packet.ssrc, DtmfReceiver(), None
         if not self.stats.add(packet.ssrc, packet.sequence, packet.timestamp, now):
             return
         self._heard_at = now
         self._stopped = False
-        encoding = self.encodings.get(packet.payload_type)
         if encoding is None:
             self.unused += 1
             return
@@ -141,8 +146,6 @@ class Incoming:
         self._machine = MachineEar()
 
     def _take_event(self, packet: RtpPacket, now: float) -> None:
-        if packet.ssrc != self._ssrc:
-            self._ssrc, self._dtmf = packet.ssrc, DtmfReceiver()
         digit = self._dtmf.feed(packet.timestamp, packet.marker, packet.payload, now)
         pressed, before = self._dtmf.pressed, self._pressed
         self._pressed = pressed

@@ -44,8 +44,8 @@ class Outgoing:
         "_dtmf_payload_type",
         "_far",
         "_fresh",
-        "_key_clock",
         "_key_tick",
+        "_key_timestamp",
         "_keys",
         "_line",
         "_newest",
@@ -84,7 +84,7 @@ class Outgoing:
         self._fresh = True  # the next packet is the first after a pause
         self._keys: deque[EventPacket] = deque()
         self._key_tick = 0
-        self._key_clock = 0  # timestamp of the first tick of _keys
+        self._key_timestamp = 0  # of the press that is being sent
         self._tones: deque[bytes] = deque()  # frames of in-band keys
         self._far: int | None = None  # the session whose packets are passed on
         self._relaying = False  # the last packet sent was passed on
@@ -133,9 +133,7 @@ class Outgoing:
 
     def miss(self, periods: int) -> None:
         """Leave out periods whose time has passed."""
-        passed = periods * FRAME_SAMPLES
-        self._timestamp = (self._timestamp + passed) & TIMESTAMP_MASK
-        self._key_clock = (self._key_clock + passed) & TIMESTAMP_MASK
+        self._timestamp = (self._timestamp + periods * FRAME_SAMPLES) & TIMESTAMP_MASK
         self._fresh = True
         self.skipped += periods
 
@@ -149,12 +147,9 @@ class Outgoing:
             self._tones += _key_frames(digits, duration_ms, self._codec)
             return
         if not self._keys:
-            self._key_tick, self._key_clock = 0, (self._timestamp + FRAME_SAMPLES) & TIMESTAMP_MASK
+            self._key_tick = 0
         after = self._keys[-1].tick + _KEY_GAP_MS // 20 if self._keys else 0
-        self._keys.extend(
-            packet._replace(tick=packet.tick + after, start_tick=packet.start_tick + after)
-            for packet in packets
-        )
+        self._keys.extend(packet._replace(tick=packet.tick + after) for packet in packets)
 
     def bridge(self, far: int | None) -> None:
         """Let a session's packets through `relay`, or nobody's."""
@@ -226,10 +221,15 @@ class Outgoing:
         if self._relaying:
             self._end_relay()
         if self._sends and self._dtmf_payload_type is not None:
-            timestamp = (self._key_clock + packet.start_tick * FRAME_SAMPLES) & TIMESTAMP_MASK
+            if packet.marker:  # one press has one timestamp, whatever happens meanwhile
+                self._key_timestamp = self._timestamp
             self._sequence = (self._sequence + 1) & SEQUENCE_MASK
             self._send(
-                self._dtmf_payload_type, self._sequence, timestamp, packet.payload, packet.marker
+                self._dtmf_payload_type,
+                self._sequence,
+                self._key_timestamp,
+                packet.payload,
+                packet.marker,
             )
         return True
 

@@ -21,6 +21,7 @@ log = logging.getLogger(__name__)
 
 _FIRST_BACK_OFF: Final = 0.1  # seconds before a dead worker is replaced, doubled while it fails
 _LONGEST_BACK_OFF: Final = 5.0
+_ATTEMPTS: Final = 3  # workers that may die while they open the same session
 _ANYWHERE: Final = "0.0.0.0"  # noqa: S104 - compared with, never bound here
 _PUBLIC: Final = "192.0.2.1"  # RFC 5737: an address of the Internet that nothing is ever sent to
 
@@ -97,23 +98,18 @@ class MediaPlane:
         the configured address cannot be bound.
         """
         host = self._advertised(toward)
+        lost = 0
         while True:
             worker = await self._choose(near)
-            port = self._ports.take(_now())
-            session = MediaSession(
-                next(self._numbers),
-                worker,
-                call_id=call_id,
-                host=host,
-                port=port,
-                recordings=self._config.recordings,
-            )
-            order = protocol.Open(session.number, self._config.bind, port, self._config.rtp_timeout)
-            worker.send(order)
+            session = self._order(worker, call_id, host)
             try:
                 await session.opened()
             except PortTaken as taken:
                 log.warning("%s Another port is tried.", taken)
+            except PlaneDown:
+                lost += 1
+                if lost >= _ATTEMPTS:
+                    raise
             else:
                 return session
 
@@ -129,6 +125,21 @@ class MediaPlane:
             latest_ms=max((worker.latest_ms for worker in self._workers), default=0.0),
         )
 
+    def _order(self, worker: MediaWorker, call_id: str, host: str) -> MediaSession:
+        """Have the worker open a session at the next free port."""
+        config = self._config
+        port = self._ports.take(_now())
+        session = MediaSession(
+            next(self._numbers),
+            worker,
+            call_id=call_id,
+            host=host,
+            port=port,
+            recordings=config.recordings,
+        )
+        worker.send(protocol.Open(session.number, config.bind, port, config.rtp_timeout))
+        return session
+
     def _advertised(self, toward: str) -> str:
         if self._config.external_address:
             return self._config.external_address
@@ -139,6 +150,8 @@ class MediaPlane:
     async def _choose(self, near: MediaSession | None) -> MediaWorker:
         if near and near.worker in self._workers:
             return near.worker
+        if not self._keepers:
+            raise PlaneDown("The media plane is not running; start it before calls are made.")
         try:
             async with asyncio.timeout(START_TIMEOUT):
                 await self._any.wait()

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import pytest_asyncio
 
 from ivr.media import tones
 from ivr.media.g711 import LAWS, encode
@@ -19,8 +20,9 @@ Join = Callable[..., Awaitable[peer.Party]]
 MakePrompt = Callable[..., Prompt]
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="package")
 async def open_plane() -> AsyncIterator[OpenPlane]:
+    """Start planes for one test, set up as it wants them."""
     planes: list[MediaPlane] = []
 
     async def open_one(**config: Any) -> MediaPlane:
@@ -35,12 +37,16 @@ async def open_plane() -> AsyncIterator[OpenPlane]:
         await plane.close()
 
 
-@pytest.fixture
-async def plane(open_plane: OpenPlane) -> MediaPlane:
-    return await open_plane()
+@pytest_asyncio.fixture(scope="package", loop_scope="package")
+async def plane() -> AsyncIterator[MediaPlane]:
+    """One plane for all tests that do it no harm."""
+    plane = MediaPlane(MediaConfig(bind="127.0.0.1", ports=range(0)))
+    await plane.start()
+    yield plane
+    await plane.close()
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="package")
 async def join() -> AsyncIterator[Join]:
     """Open a session with a peer; both are closed after the test."""
     parties: list[peer.Party] = []

@@ -1,4 +1,4 @@
-"""The other side of a call: sends and receives RTP on a socket of its own, with tones to tell by."""
+"""The other side of a call: sends and receives RTP on a socket of its own, tones included."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import asyncio
 import random
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -34,6 +35,7 @@ class Peer(asyncio.DatagramProtocol):
     def __init__(self, law: Law = "PCMA") -> None:
         self.law = law
         self.heard: list[Heard] = []
+        self.sent = 0
         self.sequence = random.randrange(1 << 16)
         self.timestamp = random.randrange(1 << 32)
         self.ssrc = random.randrange(1 << 32)
@@ -80,16 +82,15 @@ class Peer(asyncio.DatagramProtocol):
         }
         session.connect(**told | changes)
 
-    def send(
-        self, payload: bytes, *, payload_type: int | None = None, marker: bool = False
-    ) -> None:
+    def send(self, payload: bytes, *, payload_type: int | None = None) -> None:
         """Send one audio packet now."""
         self.timestamp = (self.timestamp + FRAME_SAMPLES) & 0xFFFFFFFF
         kind = PAYLOAD_TYPES[self.law] if payload_type is None else payload_type
-        self._emit(kind, self.timestamp, payload, marker)
+        self._emit(kind, self.timestamp, payload, marker=False)
 
     def send_raw(self, data: bytes) -> None:
         assert self.target
+        self.sent += 1
         self._transport.sendto(data, self.target)
 
     def say(self, *hertz: float) -> None:
@@ -110,15 +111,19 @@ class Peer(asyncio.DatagramProtocol):
             self._beat = None
 
     def press(self, digits: str, duration_ms: int = 100, lose: Iterable[int] = ()) -> None:
-        """Press keys by telephone-events, all packets at once, but those numbered in `lose`."""
+        """Press keys by telephone-events, all packets at once, but those numbered in `lose`.
+
+        Negative numbers count from the last.
+        """
         start = self.timestamp
-        lost = set(lose)
-        for number, event in enumerate(digit_packets(digits, duration_ms)):
+        packets = digit_packets(digits, duration_ms)
+        lost = {number % len(packets) for number in lose}
+        for number, event in enumerate(packets):
             if number in lost:
                 self.sequence += 1
             else:
                 timestamp = (start + event.start_tick * FRAME_SAMPLES) & 0xFFFFFFFF
-                self._emit(EVENT_TYPE, timestamp, event.payload, event.marker)
+                self._emit(EVENT_TYPE, timestamp, event.payload, marker=event.marker)
 
     def _next(self, due: float) -> None:
         frame = self._sound[self._at : self._at + FRAME_SAMPLES]
@@ -126,7 +131,7 @@ class Peer(asyncio.DatagramProtocol):
         self.send(frame)
         self._beat = asyncio.get_running_loop().call_at(due + 0.02, self._next, due + 0.02)
 
-    def _emit(self, payload_type: int, timestamp: int, payload: bytes, marker: bool) -> None:
+    def _emit(self, payload_type: int, timestamp: int, payload: bytes, *, marker: bool) -> None:
         self.sequence = (self.sequence + 1) & 0xFFFF
         packet = RtpPacket(payload_type, marker, self.sequence, timestamp, self.ssrc, payload)
         self.send_raw(pack_rtp(packet))
@@ -178,6 +183,18 @@ def main_tone(pcm: np.ndarray[Any, Any]) -> float:
         return 0.0
     spectrum = np.abs(np.fft.rfft(pcm * np.hanning(len(pcm))))
     return float(np.argmax(spectrum) * 8000 / len(pcm))
+
+
+def entries(folder: str) -> set[str]:
+    """The names in a folder of /proc."""
+    return {path.name for path in Path(folder).iterdir()}
+
+
+async def eventually(condition: Callable[[], Any]) -> None:
+    """Wait until something that nobody announces holds, giving others their turn."""
+    async with asyncio.timeout(DEADLINE):
+        while not condition():  # noqa: ASYNC110 - there is no event to wait for
+            await asyncio.sleep(0)
 
 
 class Log:

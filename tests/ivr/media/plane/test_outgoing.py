@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -56,7 +58,7 @@ class Call:
 
 def steps(packets: list[RtpPacket]) -> tuple[set[int], set[int]]:
     """The differences of sequence numbers and of timestamps that occur."""
-    pairs = list(zip(packets, packets[1:], strict=False))
+    pairs = list(itertools.pairwise(packets))
     return (
         {(b.sequence - a.sequence) & 0xFFFF for a, b in pairs},
         {(b.timestamp - a.timestamp) & 0xFFFFFFFF for a, b in pairs},
@@ -114,6 +116,15 @@ def test_keys_are_telephone_events_between_audio() -> None:
     assert packets[-1].payload_type == 8
 
 
+def test_a_press_keeps_its_timestamp_through_missed_periods() -> None:
+    call = Call()
+    call.out.press("1", 100)
+    call.tick(2)
+    call.out.miss(3)
+    events = [p for p in call.tick(10) if p.payload_type == 101]
+    assert {p.timestamp for p in events} == {call.wire.packets[0].timestamp}
+
+
 def test_more_keys_follow_those_on_their_way() -> None:
     call = Call()
     call.out.press("1", 60)
@@ -159,7 +170,7 @@ def test_silence_fills_in_when_the_far_side_stops_and_again_when_it_parts() -> N
     sequences, _ = steps(call.wire.packets)
     assert sequences == {1}
     stamps = [p.timestamp for p in call.wire.packets]
-    assert all(0 < (b - a) & 0xFFFFFFFF < 8000 for a, b in zip(stamps, stamps[1:], strict=False))
+    assert all(0 < (b - a) & 0xFFFFFFFF < 8000 for a, b in itertools.pairwise(stamps))
 
 
 def test_only_the_bridged_session_gets_through() -> None:

@@ -22,7 +22,7 @@ class Library:
         elif path == "missing":
             clip.failed = True
         else:
-            clip.fill(b"".join(letter.encode() * 160 for letter in path.split(".")[0]))
+            clip.fill(b"".join(letter.encode() * 160 for letter in path.split(".", maxsplit=1)[0]))
         return clip
 
 
