@@ -20,8 +20,8 @@ from server.demo.stage import DemoFailed
 CONTACTS = Path(__file__).parents[2] / "examples" / "contacts-vn.csv"
 PHONE_PROCESSES = 2
 MESSAGE = (
-    "Xin chào quý khách. Gói cước mùa hè đang giảm nửa giá. "
-    "Quan tâm xin bấm phím một. Không muốn nhận cuộc gọi, xin bấm phím hai."
+    "Xin chào quý khách. Gói cước mùa hè giảm nửa giá. "
+    "Quan tâm, bấm một. Không muốn nhận cuộc gọi, bấm hai."
 )
 _SOUNDS = {
     "hello": "A lô.",
@@ -44,8 +44,8 @@ host = "127.0.0.1:{port}"
 username = "{customer}"
 password = "{password}"
 caller_ids = ["+842873000000", "+842873000001"]
-max_calls = 40
-calls_per_second = 10
+max_calls = 50
+calls_per_second = 15
 qualify = 5
 """
 

@@ -43,6 +43,11 @@ def run(home: Path, console: Console) -> Outcome:
     Raises DemoFailed where it could not be run at all.
     """
     began = time.monotonic()
+    console.print(
+        "A telesales campaign from start to finish: contacts are imported, the phones of a "
+        "simulated carrier\nare called over real SIP and RTP, and what their owners did is "
+        "compared with what Tongdai has on record."
+    )
     props = Props(home)
     props.lay_out()
     with Stage(home) as stage:
@@ -53,7 +58,11 @@ def run(home: Path, console: Console) -> Outcome:
         demo.report()
         demo.close()
     outcome = _compare(props, console)
-    console.print(f"[dim]{time.monotonic() - began:.0f} seconds. Everything is in {home}.[/]")
+    console.print(
+        f"\n{time.monotonic() - began:.0f} seconds. The reports are {home}/calls.csv and "
+        f"calls.xlsx, the recordings in {home}/recordings;\nwhat the people heard is in "
+        f"{props.heard}, what each did in {props.folder}/*.jsonl."
+    )
     return outcome
 
 
@@ -93,7 +102,7 @@ class _Demo:
         self._tongdai(
             *("campaign", "create", CAMPAIGN, "--list", LIST, "--trunk", "carrier"),
             *("--message", MESSAGE, "--key", "1=interested", "--key", "2=do_not_call"),
-            *("--amd", "--record", "--repeats", "0", "--key-timeout", "3"),
+            *("--amd", "--record", "--repeats", "0", "--key-timeout", "2"),
             *("--ring-timeout", "5", "--attempts", "2", "--retry", "busy=2s"),
             *("--retry", "no_answer=2s", "--retry", "machine=2s", "--retry", "unreachable=2s"),
         )

@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import IO
@@ -28,10 +28,11 @@ class DemoFailed(ServerError):
 
 
 class Stage:
-    """A context manager: whatever was started in it has ended when it is left, even by Ctrl-C.
+    """A context manager: whatever was started in it has ended when it is left.
 
-    Each process has a session of its own, so that Ctrl-C reaches this one alone, which then ends
-    the others in the right order. The log of each is HOME/demo/NAME.log.
+    That holds for Ctrl-C and SIGTERM too. Each process has a session of its own, so that Ctrl-C
+    reaches this one alone, which then ends the others in the right order. The log of each is
+    HOME/demo/NAME.log.
     """
 
     def __init__(self, home: Path) -> None:
@@ -41,6 +42,8 @@ class Stage:
 
     def __enter__(self) -> Stage:
         self._logs.mkdir(parents=True, exist_ok=True)
+        before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+        self._started.callback(signal.signal, signal.SIGTERM, before)
         return self
 
     def __exit__(
@@ -131,9 +134,11 @@ def _end(process: subprocess.Popen[str]) -> None:
     else:
         process.terminate()
     try:
-        process.wait(ENDED_WITHIN)
-    except subprocess.TimeoutExpired:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-    if process.stdout is not None:
-        process.stdout.close()
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(ENDED_WITHIN)
+    finally:  # an impatient second Ctrl-C comes by here too
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+        if process.stdout is not None:
+            process.stdout.close()

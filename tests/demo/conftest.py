@@ -31,12 +31,7 @@ class World:
 
     def diary(self, call_id: str) -> list[diary.Entry]:
         """What everyone wrote of one call so far."""
-        entries = [
-            entry
-            for name in ("carrier", "phones")
-            for entry in diary.read(self.folder / f"{name}.jsonl")
-        ]
-        return [entry for entry in entries if entry.call_id == call_id]
+        return [entry for entry in diary.read_all(self.folder) if entry.call_id == call_id]
 
 
 def write_wav(path: Path, sound: Pcm) -> None:
