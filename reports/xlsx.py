@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 import uuid
 from collections.abc import Iterable, Mapping
 from datetime import datetime
@@ -45,7 +46,11 @@ def write_xlsx(
     `totals` is what `lines` adds up to while it is read (`render.tallied`). Times are local to
     the zone named in `about`, because a spreadsheet's dates know no zone. Raises TooManyRows.
     """
-    with xlsxwriter.Workbook(str(path), OPTIONS) as book:
+    with (
+        tempfile.TemporaryDirectory(prefix="tongdai-") as scratch,
+        path.open("wb") as file,
+        xlsxwriter.Workbook(file, {**OPTIONS, "tmpdir": scratch}) as book,
+    ):
         book.set_properties({"title": "Calls", "author": "Tongdai"})
         styles = {kind: book.add_format({"num_format": code}) for kind, code in FORMATS.items()}
         bold = book.add_format({"bold": True, "bottom": 1})
