@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 from crm import numbers
 from store.audit import audit
 from store.models import DncEntry
-from store.queries import chunks, insert_new
+from store.queries import among, insert_new
 
 Scope = Literal["all", "voice", "sms"]
 Channel = Literal["voice", "sms"]
@@ -100,14 +100,11 @@ def check(
 
 def listed(session: Session, e164s: Collection[str], *, channel: Channel = "voice") -> set[str]:
     """Return those of many numbers (E.164) that must not be reached by this channel."""
-    found: set[str] = set()
-    for part in chunks(e164s):
-        found.update(
-            session.scalars(
-                select(DncEntry.number).where(DncEntry.number.in_(part), forbids(channel))
-            )
+    return set(
+        session.scalars(
+            select(DncEntry.number).where(among(session, DncEntry.number, e164s), forbids(channel))
         )
-    return found
+    )
 
 
 def entries(session: Session, *, limit: int = 50, offset: int = 0) -> Sequence[DncEntry]:

@@ -141,7 +141,7 @@ class _Run:
         name = self._summary.list_name
         for attempt in range(1, _TRIES + 1):
             with self._db.read() as session:
-                prepared = importer_batch.prepare(session, rows, name, self._first)
+                prepared = importer_batch.prepare(session, rows, name, self._first, self._now)
             try:
                 with write() as session:
                     importer_batch.write(session, prepared, name, self._now)

@@ -11,7 +11,7 @@ import uuid
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from sqlalchemy import and_, select
 from sqlalchemy.orm import Session
@@ -21,10 +21,17 @@ from campaigns.importer_rows import Row
 from crm.contacts import fill_in
 from store import bulk
 from store.models import CallList, Contact, ContactPoint, ListMember
-from store.queries import chunks
+from store.queries import among, chunks
 
-_Point = tuple[str, str, str, str | None]  # its id, its contact, the number, as it was written
 Seen = dict[int, bool]  # a number's digits → whether it is in the list
+
+# Plain tuples, because a million of them go by: the garbage collector leaves those alone.
+_Place = tuple[str, str, int | None]  # of a number: contact_point, contact, position in the list
+_Values = tuple[Any, ...]  # a row to insert, as store.bulk takes it
+
+_CONTACT = ("id", "kind", "name", "name_key", "fields", "created_at", "updated_at")
+_POINT = ("id", "contact_id", "kind", "value", "raw", "created_at")
+_MEMBER = ("list_id", "contact_point_id", "position", "added_at")
 
 
 @dataclass
@@ -43,23 +50,15 @@ class Counts:
             setattr(self, name, getattr(self, name) + value)
 
 
-@dataclass(slots=True)
-class _Place:
-    """Where a number is: its contact_point, its contact, its position in the list."""
-
-    point_id: str
-    contact_id: str
-    position: int | None
-
-
 @dataclass
 class _Plan:
-    """What a batch will write. Ids are hexadecimal, as store.bulk takes them."""
+    """What a batch will write."""
 
+    at: Any  # now, as store.bulk takes it
     counts: Counts = field(default_factory=Counts)
-    contacts: list[tuple[str, Row]] = field(default_factory=list)
-    points: list[_Point] = field(default_factory=list)
-    members: list[str] = field(default_factory=list)  # points
+    contacts: list[_Values] = field(default_factory=list)
+    points: list[_Values] = field(default_factory=list)
+    members: list[str] = field(default_factory=list)  # contact_points
     fills: dict[uuid.UUID, list[Row]] = field(default_factory=dict)  # contacts there already
 
 
@@ -71,19 +70,32 @@ class Prepared(NamedTuple):
     position: int  # of the batch's first new member
 
 
-def prepare(session: Session, rows: Sequence[Row], list_name: str, first: int | None) -> Prepared:
+def prepare(
+    session: Session, rows: Sequence[Row], list_name: str, first: int | None, now: datetime
+) -> Prepared:
     """Decide what becomes of a batch; `first` is that of the batch before, if there was one."""
     list_id = session.scalar(select(CallList.id).where(CallList.name == list_name))
     position = lists.next_position(session, list_id) if list_id else 1
     first = position if first is None else first
-    return Prepared(_plan(rows, _look_up(session, rows, list_id), first), first, position)
+    plan = _Plan(bulk.stamp(session, now))
+    _fill_plan(plan, rows, _look_up(session, rows, list_id), first)
+    return Prepared(plan, first, position)
 
 
 def write(session: Session, batch: Prepared, list_name: str, now: datetime) -> None:
     """Write a batch; IntegrityError where one of its numbers came in since it was prepared."""
-    call_list = lists.get_or_create(session, list_name, now=now)
-    _insert(session, batch.plan, call_list.id, batch.position, now)
-    _fill(session, batch.plan, now)
+    list_id = lists.get_or_create(session, list_name, now=now).id.hex
+    plan = batch.plan
+    bulk.insert_rows(session, Contact, _CONTACT, plan.contacts)
+    bulk.insert_rows(session, ContactPoint, _POINT, plan.points)
+    members = enumerate(plan.members, batch.position)
+    bulk.insert_rows(
+        session,
+        ListMember,
+        _MEMBER,
+        [(list_id, point, position, plan.at) for position, point in members],
+    )
+    _fill(session, plan, now)
 
 
 def rehearse(session: Session, rows: Sequence[Row], list_name: str, seen: Seen) -> Counts:
@@ -92,63 +104,62 @@ def rehearse(session: Session, rows: Sequence[Row], list_name: str, seen: Seen) 
     first = lists.next_position(session, list_id) if list_id else 1
     places = _look_up(session, rows, list_id)
     for number in _numbers(rows):
-        listed = seen.get(int(number))
-        if listed is not None:
-            place = places.setdefault(number, _Place("", uuid.UUID(int=0).hex, None))
-            place.position = first if listed else place.position
-    plan = _plan(rows, places, first)
-    for _, _, number, _ in plan.points:
+        if (listed := seen.get(int(number))) is not None:
+            point, contact, position = places.get(number, ("", uuid.UUID(int=0).hex, None))
+            places[number] = (point, contact, first if listed else position)
+    plan = _Plan(at=None)
+    _fill_plan(plan, rows, places, first)
+    for _, _, _, number, _, _ in plan.points:
         seen.setdefault(int(number), False)
     seen.update({int(row.number): True for row in rows})
     return plan.counts
 
 
-def _plan(rows: Sequence[Row], places: dict[str, _Place], first: int) -> _Plan:
+def _fill_plan(plan: _Plan, rows: Sequence[Row], places: dict[str, _Place], first: int) -> None:
     """Decide what becomes of each row; `places` learns the new numbers on the way."""
-    plan = _Plan()
     ids = iter(bulk.new_ids(sum(2 + len(row.others) for row in rows)))
     for row in rows:
         contact_id = _recognise(row, places)
         created = contact_id is None
         if contact_id is None:
             contact_id = next(ids)
-            plan.contacts.append((contact_id, row))
+            plan.contacts.append(
+                (contact_id, "person", row.name, row.name_key, row.fields, plan.at, plan.at)
+            )
         elif row.name or row.fields != "{}":
             plan.fills.setdefault(uuid.UUID(contact_id), []).append(row)
         if row.number not in places:
-            _keep(plan, places, (next(ids), contact_id, row.number, row.written))
+            places[row.number] = (next(ids), contact_id, None)
+            point_id = places[row.number][0]
+            plan.points.append((point_id, contact_id, "phone", row.number, row.written, plan.at))
         for number, written in row.others:
             if number not in places:
-                _keep(plan, places, (next(ids), contact_id, number, written))
+                places[number] = (next(ids), contact_id, None)
+                point_id = places[number][0]
+                plan.points.append((point_id, contact_id, "phone", number, written, plan.at))
                 plan.counts.other_numbers += 1
-        _enlist(plan, places[row.number], first, created=created)
-    return plan
+        places[row.number] = _enlist(plan, places[row.number], first, created=created)
 
 
 def _recognise(row: Row, places: dict[str, _Place]) -> str | None:
     """Find the contact who has one of a row's numbers; its first number counts most."""
     if place := places.get(row.number):
-        return place.contact_id
-    known = (places[number] for number, _ in row.others if number in places)
-    return next((place.contact_id for place in known), None)
+        return place[1]
+    return next((places[number][1] for number, _ in row.others if number in places), None)
 
 
-def _keep(plan: _Plan, places: dict[str, _Place], point: _Point) -> None:
-    point_id, contact_id, number, _ = point
-    places[number] = _Place(point_id, contact_id, None)
-    plan.points.append(point)
-
-
-def _enlist(plan: _Plan, place: _Place, first: int, *, created: bool) -> None:
-    if place.position is None:
-        place.position = first
-        plan.members.append(place.point_id)
+def _enlist(plan: _Plan, place: _Place, first: int, *, created: bool) -> _Place:
+    point_id, contact_id, position = place
+    if position is None:
+        plan.members.append(point_id)
         plan.counts.added += created
         plan.counts.known += not created
-    elif place.position >= first:
+        return point_id, contact_id, first
+    if position >= first:
         plan.counts.repeated += 1
     else:
         plan.counts.already_listed += 1
+    return place
 
 
 def _look_up(session: Session, rows: Sequence[Row], list_id: uuid.UUID | None) -> dict[str, _Place]:
@@ -157,47 +168,15 @@ def _look_up(session: Session, rows: Sequence[Row], list_id: uuid.UUID | None) -
     query = select(
         ContactPoint.value, ContactPoint.id, ContactPoint.contact_id, ListMember.position
     ).outerjoin(ListMember, membership)
-    places: dict[str, _Place] = {}
-    for part in chunks(set(_numbers(rows))):
-        found = session.execute(
-            query.where(ContactPoint.kind == "phone", ContactPoint.value.in_(part))
+    found = session.execute(
+        query.where(
+            ContactPoint.kind == "phone", among(session, ContactPoint.value, set(_numbers(rows)))
         )
-        for value, point_id, contact_id, position in found:
-            places[value] = _Place(point_id.hex, contact_id.hex, position)
-    return places
-
-
-def _insert(
-    session: Session, plan: _Plan, list_id: uuid.UUID, position: int, now: datetime
-) -> None:
-    at = bulk.stamp(session, now)
-    bulk.insert_rows(
-        session,
-        Contact,
-        ("id", "kind", "name", "name_key", "fields", "created_at", "updated_at"),
-        [
-            (contact_id, "person", row.name, row.name_key, row.fields, at, at)
-            for contact_id, row in plan.contacts
-        ],
     )
-    bulk.insert_rows(
-        session,
-        ContactPoint,
-        ("id", "contact_id", "kind", "value", "raw", "created_at"),
-        [
-            (point_id, contact_id, "phone", number, written, at)
-            for point_id, contact_id, number, written in plan.points
-        ],
-    )
-    bulk.insert_rows(
-        session,
-        ListMember,
-        ("list_id", "contact_point_id", "position", "added_at"),
-        [
-            (list_id.hex, point_id, place, at)
-            for place, point_id in enumerate(plan.members, position)
-        ],
-    )
+    return {
+        value: (point_id.hex, contact_id.hex, position)
+        for value, point_id, contact_id, position in found
+    }
 
 
 def _fill(session: Session, plan: _Plan, now: datetime) -> None:

@@ -109,7 +109,10 @@ class ListMember(Base):
     """A number's place in a list, in the order it was imported."""
 
     __tablename__ = "list_member"
-    __table_args__ = (Index("ix_list_member_list_id_position", "list_id", "position"),)
+    __table_args__ = (
+        Index("ix_list_member_list_id_position", "list_id", "position"),
+        {"sqlite_with_rowid": False},  # its primary key is the row: one B-tree fewer to fill
+    )
     list_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("call_list.id"), primary_key=True)
     contact_point_id: Mapped[uuid.UUID] = mapped_column(
         ForeignKey("contact_point.id"), primary_key=True

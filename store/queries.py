@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Iterator, Sequence
 from typing import Any, TypeVar
 
+from sqlalchemy import ColumnElement, Text, any_, func, literal, select
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from store.models import Base
 
@@ -23,6 +25,16 @@ def insert_new(session: Session, model: type[Base], **values: Any) -> bool:
     insert = sqlite.insert if session.get_bind().dialect.name == "sqlite" else postgresql.insert
     statement = insert(model).values(**values).on_conflict_do_nothing().returning(1)
     return session.execute(statement).first() is not None
+
+
+def among(
+    session: Session, column: InstrumentedAttribute[str], values: Collection[str]
+) -> ColumnElement[bool]:
+    """Ask whether a column is one of any number of texts, all in one parameter."""
+    if session.get_bind().dialect.name == "sqlite":
+        each = func.json_each(json.dumps(list(values))).table_valued("value")
+        return column.in_(select(each.c.value))
+    return column == any_(literal(list(values), postgresql.ARRAY(Text)))
 
 
 def chunks(values: Collection[T], size: int = CHUNK) -> Iterator[Sequence[T]]:

@@ -117,6 +117,7 @@ def upgrade() -> None:
             ["list_id"], ["call_list.id"], name="fk_list_member_list_id_call_list"
         ),
         sa.PrimaryKeyConstraint("list_id", "contact_point_id", name="pk_list_member"),
+        sqlite_with_rowid=False,
     )
     op.create_index("ix_list_member_list_id_position", "list_member", ["list_id", "position"])
     op.create_table(
