@@ -106,8 +106,8 @@ class Transaction:
     ) -> None:
         """Let `event` happen. Raises ProtocolError where the table has no such step.
 
-        An action may feed another event before the rest of its list is done; the lists are
-        written so that what is left still holds then (see `_start`).
+        Telling the user, who may feed an event in turn, is the last action of every list, and
+        a timer of no duration fires at once, which only telling the user follows.
         """
         before = self.state
         self.state, actions = self._machine.step(before, event)
@@ -126,8 +126,6 @@ class Transaction:
             self._running.pop(timer).cancel()
 
     def _start(self, timer: Timer) -> None:
-        if timer not in self._machine.timers[self.state]:
-            return  # an earlier action has already led on
         seconds = duration(
             timer, self._layer.timers, reliable=self.reliable, fired=self._fired, state=self.state
         )

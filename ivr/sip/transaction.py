@@ -32,7 +32,7 @@ class Timers:
 
 
 class State(Enum):
-    """Where a transaction is; the first two of each machine share names across machines."""
+    """Where a transaction is; the four machines share the names."""
 
     IDLE = auto()
     CALLING = auto()  # INVITE sent, nothing heard

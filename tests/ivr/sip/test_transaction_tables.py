@@ -179,6 +179,11 @@ class TestShape:
                 if isinstance(action, Start):
                     assert action.timer in machine.timers[after]
 
+    def test_telling_the_user_comes_last(self, machine: Machine) -> None:
+        for _, actions in machine.steps.values():
+            for action in actions[:-1]:
+                assert isinstance(action, Start) or action.name.startswith("SEND")
+
     def test_every_state_is_reached_and_every_state_can_end(self, machine: Machine) -> None:
         reached = {State.IDLE} | {after for after, _ in machine.steps.values()}
         assert reached == set(machine.timers) == {at for at, _ in machine.steps}
