@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ivr.sip.authenticator import (
+    LONGEST_USER,
     Answer,
     Authenticator,
     Challenged,
@@ -318,6 +319,19 @@ class TestLockout:
         for _ in range(FAILURES_ALLOWED["pair"]):
             lockout.failed("lan", LAN, 1.0)
         assert lockout.locked("lan", LAN, 1.0)
+
+    def test_getting_in_wipes_the_slate_of_the_phone(self) -> None:
+        lockout = Lockout()
+        for _ in range(3):
+            for _ in range(FAILURES_ALLOWED["pair"] - 1):
+                lockout.failed("lan", LAN, 1.0)
+            assert not lockout.locked("lan", LAN, 1.0)
+            lockout.passed("lan", LAN, 1.0)
+
+    def test_names_of_any_length_take_no_memory(self) -> None:
+        auth = authenticator()
+        check(auth, reply(challenge(auth)["nonce"], user="x" * (LONGEST_USER + 1)))
+        assert not any("x" in user for _, user, _ in auth.lockout._failures)
 
     def test_memory_is_bounded(self) -> None:
         lockout = Lockout(remembered=100)
