@@ -8,7 +8,7 @@ as wrong as one that is not on record.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from server.demo.diary import Entry
@@ -21,6 +21,7 @@ NOTHING = "-"
 
 # What a refusal is called; 480 is the phone's own after it rang, else the network's.
 _REFUSALS = {404: "invalid_number", 480: "unreachable", 486: "busy", 603: "rejected"}
+_ABSENT = {404: Act.UNKNOWN, 480: Act.SWITCHED_OFF}  # by what the carrier says for them
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,27 +62,27 @@ def live(entries: Iterable[Entry]) -> dict[str, Lived]:
 
 def _lived(entries: Sequence[Entry]) -> Lived:
     happened = {entry.what: entry.detail for entry in entries}
-    act = str(happened.get("rang", {}).get("act", ""))
+    status = happened.get("refused", {}).get("status", 0)
+    act = happened["rang"]["act"] if "rang" in happened else _ABSENT.get(status, "")
     by = "them" if "hung up" in happened else "us" if "caller hung up" in happened else ""
     return Lived(
         number=entries[0].number,
         act=act,
-        result=_result(happened, act),
+        result=_result(happened, act, status),
         keys="".join(entry.detail["key"] for entry in entries if entry.what == "pressed"),
         hangup_by=by,
         heard=happened.get("heard", {}).get("file", ""),
     )
 
 
-def _result(happened: Mapping[str, Mapping[str, object]], act: str) -> str:
+def _result(happened: Container[str], act: str, status: int) -> str:
     if "answered" in happened:
         return "machine" if act == Act.MACHINE else "answered"
     if "caller gave up" in happened:
         return "no_answer"
-    status = happened.get("refused", {}).get("status")
     if status == 480 and "rang" in happened:
         return "no_answer"
-    return _REFUSALS.get(status, "") if isinstance(status, int) else ""
+    return _REFUSALS.get(status, "")
 
 
 def compare(lived: Mapping[str, Lived], records: Records) -> list[Difference]:

@@ -186,7 +186,7 @@ def _compare(props: Props, console: Console) -> Outcome:
 def _happened(lived: Sequence[Lived]) -> Table:
     """Count what people did and what it came to."""
     table = Table("What the person did", "Result", "Keys", "Calls", box=None, header_style="bold")
-    rows = Counter((call.act or "has no phone there", call.result, call.keys) for call in lived)
+    rows = Counter((call.act, call.result, call.keys) for call in lived)
     for (act, result, keys), number in sorted(rows.items()):
         table.add_row(act, result, keys, str(number))
     return table

@@ -64,8 +64,8 @@ def story(number: str, call_id: str, *happened: tuple[str, dict[str, object]]) -
             [("rang", {"act": Act.NO_ANSWER}), ("refused", {"status": 480})],
             Lived(A, Act.NO_ANSWER, "no_answer"),
         ),
-        ([("refused", {"status": 480})], Lived(A, "", "unreachable")),
-        ([("refused", {"status": 404})], Lived(A, "", "invalid_number")),
+        ([("refused", {"status": 480})], Lived(A, Act.SWITCHED_OFF, "unreachable")),
+        ([("refused", {"status": 404})], Lived(A, Act.UNKNOWN, "invalid_number")),
         ([("put through", {})], Lived(A, "", "")),
     ],
 )
