@@ -89,6 +89,7 @@ def fill(session: Session, campaign: Campaign, *, after: int, now: datetime) -> 
         _insert_for(dialect)(Lead)
         .from_select(columns, members, include_defaults=False)
         .on_conflict_do_nothing()
+        .execution_options(preserve_rowcount=True)
     )
     return int(getattr(made, "rowcount", 0)), upto
 

@@ -70,6 +70,8 @@ def reconcile(session: Session, which: ColumnElement[bool], now: datetime) -> Re
         .limit(BATCH)
         .with_for_update(skip_locked=True)
     ).all()
+    if not leads:
+        return Reconciled()
     ended = [
         EndedCall(campaign_id, lead_id, attempts, Result.FAILED, invited=True)
         for lead_id, campaign_id, attempts in leads
