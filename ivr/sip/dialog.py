@@ -211,14 +211,19 @@ def _reach(host: str) -> int | None:
 
 
 def contact_uri(message: SipMessage) -> str | None:
-    """The URI of the first Contact as text, or None where there is none to be read."""
+    """The URI of the first Contact as text, or None where there is none to be read.
+
+    Without the headers it may hold: they have no place in a Request-URI (§19.1.1).
+    """
     value = message.headers.get_first("contact")
     if value is None or value.strip() == "*":
         return None
     try:
-        uri = stringify_uri(parse_address(value).uri)
+        parsed = parse_address(value).uri
     except MalformedMessage:
         return None
+    parsed.headers = {}
+    uri = stringify_uri(parsed)
     return None if any(map(str.isspace, uri)) else uri
 
 

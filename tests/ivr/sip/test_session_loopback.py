@@ -79,6 +79,13 @@ class Side:
                 await self.changed.wait()
             return value
 
+    def told_every_end(self) -> bool:
+        ends = sum(isinstance(event, Ended | Failed) for event in self.events)
+        return ends == len(self.sessions)
+
+    def at_rest(self) -> bool:
+        return not self.agent.sessions
+
     async def told(self, kind: type) -> Any:
         """The first event of this kind, when it comes."""
         return await self.until(
@@ -133,18 +140,12 @@ class Wire:
         """Both sides told the end, exactly once each, and nothing is left."""
         await self.told_the_end()
         for side in (self.alice, self.bob):
-            await side.until(lambda side=side: not side.agent.sessions)
+            await side.until(side.at_rest)
 
     async def told_the_end(self) -> None:
         """Both sides told the end, exactly once each."""
         for side in (self.alice, self.bob):
-            for _ in side.sessions:
-                await side.until(
-                    lambda side=side: (
-                        sum(isinstance(e, Ended | Failed) for e in side.events)
-                        == len(side.sessions)
-                    )
-                )
+            await side.until(side.told_every_end)
             assert side.endpoint.counters["callback_errors"] == 0
 
     async def close(self) -> None:
@@ -334,9 +335,11 @@ async def test_a_request_outside_dialogs(wire: Wire) -> None:
 
 
 async def test_many_calls_at_once(wire: Wire) -> None:
-    wire.bob.agent.on_invite = lambda session: (wire.bob._invited(session), session.accept(ANSWER))[
-        0
-    ]
+    def answer(session: Session) -> None:
+        wire.bob._invited(session)
+        session.accept(ANSWER)
+
+    wire.bob.agent.on_invite = answer
     wire.alice.react = lambda session, event: session.bye() if isinstance(event, Accepted) else None
     for _ in range(30):
         wire.call()

@@ -9,7 +9,7 @@ import pytest
 
 from ivr.sip.dialog import Hop
 from ivr.sip.digest import Credentials
-from ivr.sip.endpoint import Response
+from ivr.sip.endpoint import Response, ServerTransaction
 from ivr.sip.message import SipRequest
 from ivr.sip.resolver import Resolver
 from ivr.sip.session_events import Accepted, Ended, Failed
@@ -106,7 +106,10 @@ async def test_options_tell_what_we_can(table: Table) -> None:
 
 
 async def test_methods_have_handlers_or_are_not_allowed(table: Table) -> None:
-    table.agent.handlers["MESSAGE"] = lambda transaction: transaction.reply(202) and None
+    def take(transaction: ServerTransaction) -> None:
+        transaction.reply(202)
+
+    table.agent.handlers["MESSAGE"] = take
     table.hear(outside("MESSAGE"))
     table.take(202)
     table.hear(outside("SUBSCRIBE"))
@@ -229,7 +232,7 @@ async def test_a_name_nobody_knows_is_answered_the_way_it_came(
 async def test_found_names_are_kept_for_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
     names = Names(monkeypatch)
     names.gate.set()
-    resolver, found = Resolver(), []
+    resolver, found = Resolver(), list[Peer]()
     hop = Hop("proxy.example.com", 5070, "tcp")
     for _ in range(3):
         resolver.locate(hop, FAR, found.append)
