@@ -52,6 +52,8 @@ def _expected() -> tuple[type[Exception], ...]:
     """What the packages raise on purpose: the message is a sentence for a person."""
     from campaigns.errors import CampaignsError
     from crm.errors import CrmError
+    from ivr.media.errors import MediaError
+    from ivr.sip.errors import SipError
     from recordings.errors import RecordingError
     from reports.errors import ReportError
     from server.config import ConfigError
@@ -59,7 +61,8 @@ def _expected() -> tuple[type[Exception], ...]:
     from store.errors import StoreError
 
     return (
-        CampaignsError, ConfigError, CrmError, RecordingError, ReportError, ServerError, StoreError
+        CampaignsError, ConfigError, CrmError, MediaError, RecordingError, ReportError,
+        ServerError, SipError, StoreError,
     )  # fmt: skip
 
 

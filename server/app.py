@@ -19,6 +19,7 @@ from sqlalchemy import make_url
 
 from campaigns.dialler import Dialler
 from ivr.phone import Phone
+from ivr.sip.errors import TransportError
 from recordings import catalogue
 from server.config import Config
 from server.http import make_app
@@ -107,8 +108,8 @@ class Server:
         try:
             try:
                 await phone.start()
-            except OSError as error:
-                raise _cannot_listen("[sip] bind", str(self.config.sip.bind), error) from error
+            except TransportError as error:
+                raise _cannot_listen("[sip] bind", str(error)) from error
             yield phone
         finally:
             await phone.close()
@@ -123,45 +124,38 @@ class Server:
             try:
                 await site.start()
             except OSError as error:
-                raise _cannot_listen("[http] bind", str(bind), error) from error
+                said = f"HTTP cannot listen on {bind}: {error.strerror}."
+                raise _cannot_listen("[http] bind", said) from error
             host, port = runner.addresses[0][:2]
             yield f"http://{'127.0.0.1' if host == '0.0.0.0' else host}:{port}"  # noqa: S104  compared with
         finally:
             await runner.cleanup()
 
 
-def _cannot_listen(key: str, bind: str, error: OSError) -> CannotListen:
-    reason = error.strerror or str(error)
+def _cannot_listen(key: str, said: str) -> CannotListen:
     return CannotListen(
-        f"tongdai.toml: {key} is {bind}, and that address cannot be used ({reason}): "
-        "stop the program that has it, or choose another port."
+        f"tongdai.toml: {key}: {said} Stop the program that has that port, or choose another."
     )
 
 
 async def serve(config: Config, home: Path, *, trace_sip: bool = False) -> None:
     """Run a server until SIGTERM or SIGINT; returns when everything is stored and closed."""
     server = Server(config, home, trace_sip=trace_sip)
-    await server.start()
-    await _signalled(server)
-    await server.stop()
-
-
-async def _signalled(server: Server) -> None:
-    """Wait for the first signal; a second one will hang up at once."""
-    loop, told = asyncio.get_running_loop(), asyncio.Event()
+    told = asyncio.Event()
 
     def on_signal() -> None:
         if told.is_set():
             server.hang_up()
-            return
-        told.set()
-        up = server.telephony.calls_up()
-        waiting = f", waiting for {up.total()} calls to end" if up else ""
-        log.info("stopping%s; a second signal hangs up", waiting)
+        else:
+            log.info("stopping; a second signal hangs up the calls that are still up")
+            told.set()
 
-    for number in SIGNALS:
+    loop = asyncio.get_running_loop()
+    for number in SIGNALS:  # before the start: a signal during it must not leave half of it behind
         loop.add_signal_handler(number, on_signal)
+    await server.start()
     await told.wait()
+    await server.stop()
 
 
 def secrets_of(config: Config, environment: Mapping[str, str] = os.environ) -> set[str]:

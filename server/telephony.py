@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 import uuid
-from collections import Counter
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -182,10 +181,6 @@ class Telephony:
             raise UnknownTrunk(f"The server has no trunk “{name}”; it has: {known}.")
         said = await trunk.check()
         return TrunkCheck(name, str(trunk.state), said)
-
-    def calls_up(self) -> Counter[str]:
-        """How many calls are up, by state."""
-        return Counter(_state(call.story) for call in self._phone.calls.values())
 
     def _tell(self, story: CallStory, event: StoryEvent) -> None:
         self._metrics.tell(story, event)
