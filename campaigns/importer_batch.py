@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -103,7 +103,7 @@ def rehearse(session: Session, rows: Sequence[Row], list_name: str, seen: Seen) 
     list_id = session.scalar(select(CallList.id).where(CallList.name == list_name))
     first = lists.next_position(session, list_id) if list_id else 1
     places = _look_up(session, rows, list_id)
-    for number in _numbers(rows):
+    for number in {number for row in rows for number in row.numbers()}:
         if (listed := seen.get(int(number))) is not None:
             point, contact, position = places.get(number, ("", uuid.UUID(int=0).hex, None))
             places[number] = (point, contact, first if listed else position)
@@ -168,10 +168,9 @@ def _look_up(session: Session, rows: Sequence[Row], list_id: uuid.UUID | None) -
     query = select(
         ContactPoint.value, ContactPoint.id, ContactPoint.contact_id, ListMember.position
     ).outerjoin(ListMember, membership)
+    numbers = {number for row in rows for number in row.numbers()}
     found = session.execute(
-        query.where(
-            ContactPoint.kind == "phone", among(session, ContactPoint.value, set(_numbers(rows)))
-        )
+        query.where(ContactPoint.kind == "phone", among(session, ContactPoint.value, numbers))
     )
     return {
         value: (point_id.hex, contact_id.hex, position)
@@ -185,10 +184,3 @@ def _fill(session: Session, plan: _Plan, now: datetime) -> None:
         for contact in session.scalars(select(Contact).where(Contact.id.in_(part))):
             for row in plan.fills[contact.id]:
                 fill_in(contact, name=row.name, fields=json.loads(row.fields), now=now)
-
-
-def _numbers(rows: Sequence[Row]) -> Iterator[str]:
-    for row in rows:
-        yield row.number
-        for number, _ in row.others:
-            yield number

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Iterator
 from json.encoder import encode_basestring as _json
 from typing import NamedTuple
 
@@ -26,6 +27,12 @@ class Row(NamedTuple):
     fields: str  # JSON
     repairs: tuple[Repair, ...]
     flaw: str  # why a further number in the row was left out; empty: none was
+
+    def numbers(self) -> Iterator[str]:
+        """All the row's numbers, the first one first."""
+        yield self.number
+        for number, _ in self.others:
+            yield number
 
 
 class Reject(NamedTuple):

@@ -21,15 +21,23 @@ from store.types import UtcDateTime
 
 
 def insert_rows(
-    session: Session, model: type[Base], columns: Sequence[str], rows: list[tuple[Any, ...]]
+    session: Session,
+    model: type[Base],
+    columns: Sequence[str],
+    rows: list[tuple[Any, ...]],
+    *,
+    ignore_conflicts: bool = False,
 ) -> None:
     """Insert rows given as tuples in the order of `columns`.
 
-    Ids are 32 hexadecimal digits (`new_ids`), times come from `stamp`, JSON is text.
+    Ids are 32 hexadecimal digits (`new_ids`), times come from `stamp`, JSON is text. With
+    `ignore_conflicts`, rows that a unique constraint forbids are left out in silence.
     """
     if rows:
         connection = session.connection()
-        statement = _statement(connection.dialect, model, tuple(columns))
+        statement = _statement(connection.dialect, model, columns)
+        if ignore_conflicts:
+            statement += " ON CONFLICT DO NOTHING"
         connection.exec_driver_sql(statement, rows)
 
 

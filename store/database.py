@@ -73,7 +73,10 @@ class Database:
     @contextmanager
     def read(self) -> Iterator[Session]:
         """Open a session that sees one snapshot and may not write (the database refuses it)."""
-        with self._explained(), Session(self._reading, expire_on_commit=False) as session:
+        with (
+            self._explained(writing=False),
+            Session(self._reading, expire_on_commit=False) as session,
+        ):
             yield session
 
     @contextmanager
@@ -163,11 +166,11 @@ class Database:
         return revision
 
     @contextmanager
-    def _explained(self) -> Iterator[None]:
+    def _explained(self, *, writing: bool = True) -> Iterator[None]:
         try:
             yield
         except DBAPIError as error:
-            explained = explain(error, self.place)
+            explained = explain(error, self.place, writing=writing)
             if explained is None:
                 raise
             raise explained from error

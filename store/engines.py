@@ -22,7 +22,7 @@ from store.errors import UnsupportedDatabase
 
 OpenSession = Callable[[], AbstractContextManager[Session]]
 
-BUSY_TIMEOUT = 30.0  # seconds to wait for another process's transaction
+BUSY_TIMEOUT = 30.0  # seconds to wait for another program's lock
 CONNECT_TIMEOUT = 10  # seconds to wait for a PostgreSQL server
 _POOL = {"pool_size": 10, "max_overflow": 20}
 
@@ -114,5 +114,5 @@ def _begin_sqlite(connection: Connection) -> None:
 
 def _prepare_postgresql(connection: Any, _record: object) -> None:
     connection.autocommit = True  # a setting made in a transaction is undone with it
-    connection.execute(f"SET lock_timeout = '{BUSY_TIMEOUT:.0f}s'")
+    connection.execute(f"SET lock_timeout = '{BUSY_TIMEOUT * 1000:.0f}ms'")
     connection.autocommit = False

@@ -44,13 +44,16 @@ class DatabaseFull(StoreError):
     """The disk that holds the database is full; the transaction was rolled back."""
 
 
-def explain(error: DBAPIError, place: str) -> StoreError | None:
+def explain(error: DBAPIError, place: str, *, writing: bool = True) -> StoreError | None:
     """Turn a driver's error into one of ours, or None where it is a fault of the statement.
 
-    `place` is the database's URL without its password. SQLite is judged by its result code
-    (https://sqlite.org/rescode.html), PostgreSQL by SQLSTATE (PostgreSQL manual, appendix A).
+    To write in a transaction not opened for `writing` is such a fault. `place` is the database's
+    URL without its password. SQLite is judged by its result code
+    (https://sqlite.org/rescode.html), PostgreSQL by SQLSTATE (its manual, appendix A).
     """
     name = getattr(error.orig, "sqlite_errorname", None)
+    if name == "SQLITE_READONLY" and not writing:
+        return None
     if name is not None:
         return _explain_sqlite(name, error, place)
     state = getattr(error.orig, "sqlstate", None)
