@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from ivr.sip.message import SipMessage, SipRequest
+from ivr.sip.session_around import SUPPORTED, Headers
 from ivr.sip.session_bodies import SDP, unreadable_body
-from ivr.sip.session_core import SUPPORTED, Headers
 from ivr.sip.timer import IntervalTooSmall, TimerPolicy
 
 

@@ -5,62 +5,23 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal
 
 from ivr.sip.dialog import Dialog
 from ivr.sip.digest import Attempt, Credentials, Login
-from ivr.sip.endpoint import Endpoint, Response, ServerTransaction, Timer
-from ivr.sip.message import (
-    Address,
-    SipMessage,
-    SipRequest,
-    SipResponse,
-    SipUri,
-    make_response,
-    stringify_address,
-)
-from ivr.sip.resolver import Resolver
+from ivr.sip.endpoint import Response, ServerTransaction, Timer
+from ivr.sip.message import SipMessage, SipRequest, SipResponse, make_response
+from ivr.sip.session_around import Headers, Surroundings
 from ivr.sip.session_events import Ended, Failed, SessionEvent, SessionOver, SessionStateError
 from ivr.sip.session_states import ANSWERED, MOVES, Ending, Input, State
-from ivr.sip.timer import TimerPolicy
 from ivr.sip.transport import Peer
 
 log = logging.getLogger(__name__)
 
-ALLOWED = (
-    "INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "PRACK", "UPDATE", "INFO", "REFER", "NOTIFY",
-)  # fmt: skip
-SUPPORTED = ("timer", "100rel")
-
-Headers = list[tuple[str, str]]
 OnResponse = Callable[[Response, SipRequest], None]
 """Takes a response to a request of ours, and the request as it was sent."""
-
-
-@dataclass(slots=True)
-class Surroundings:
-    """What all sessions of a user agent share."""
-
-    endpoint: Endpoint
-    resolver: Resolver
-    policy: TimerPolicy
-    gone: Callable[[SessionCore], None]
-    """Told once a session is over and owes nothing more to the network."""
-    allow: Headers = field(default_factory=lambda: [("Allow", ", ".join(ALLOWED))])
-    supported: Headers = field(default_factory=lambda: [("Supported", ", ".join(SUPPORTED))])
-
-    def later(self, delay: float, callback: Callable[[], object]) -> Timer:
-        """Call back in `delay` seconds of the endpoint's clock."""
-        return self.endpoint.scheduler.call_later(delay, callback)
-
-    def contact(self, user: str | None, towards: Peer) -> tuple[str, str]:
-        """The Contact by which `towards` reaches us."""
-        host, port = self.endpoint.advertised(towards)
-        params: dict[str, str | None] = {"transport": "tcp"} if towards.transport == "tcp" else {}
-        uri = SipUri(user=user, host=host, port=port, params=params)
-        return "Contact", stringify_address(Address(uri=uri))
 
 
 class SessionCore:

@@ -10,8 +10,9 @@ from typing import Any
 
 from ivr.sip.endpoint import Response
 from ivr.sip.message import SipRequest, SipResponse
+from ivr.sip.session_around import Headers
 from ivr.sip.session_bodies import sdp_of
-from ivr.sip.session_core import Headers, SessionCore, proof_of, settle
+from ivr.sip.session_core import SessionCore, proof_of, settle
 from ivr.sip.session_events import RequestRefused, SessionOver, SessionStateError
 from ivr.sip.session_offers import OfferState, Open, glare_wait
 from ivr.sip.session_refresh import Refresh

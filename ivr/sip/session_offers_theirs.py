@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 from ivr.sip.endpoint import ServerTransaction
 from ivr.sip.message import SipRequest, SipResponse
+from ivr.sip.session_around import Headers
 from ivr.sip.session_bodies import sdp_of
-from ivr.sip.session_core import Headers, SessionCore
+from ivr.sip.session_core import SessionCore
 from ivr.sip.session_events import Answered, Offered
 from ivr.sip.session_offers import OfferState, Open, verdict
 from ivr.sip.session_refresh import Refresh

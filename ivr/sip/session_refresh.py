@@ -6,7 +6,8 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from ivr.sip.message import SipMessage
-from ivr.sip.session_core import Headers, SessionCore
+from ivr.sip.session_around import Headers
+from ivr.sip.session_core import SessionCore
 from ivr.sip.timer import SessionTimer
 
 

@@ -20,9 +20,10 @@ from ivr.sip.message import (
 )
 from ivr.sip.resolver import Resolver
 from ivr.sip.session import Session
+from ivr.sip.session_around import Surroundings
 from ivr.sip.session_bodies import SDP
 from ivr.sip.session_checks import objection_to_extensions, objection_to_invite
-from ivr.sip.session_core import SessionCore, Surroundings, settle
+from ivr.sip.session_core import SessionCore, settle
 from ivr.sip.session_out import new_invite
 from ivr.sip.timer import TimerPolicy
 from ivr.sip.transport import Peer

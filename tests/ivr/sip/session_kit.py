@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from typing import Any
 
 from ivr.sip.endpoint import Endpoint
@@ -37,6 +37,13 @@ async def breathe() -> None:
     """Let tasks that can run do so."""
     for _ in range(8):
         await asyncio.sleep(0)
+
+
+async def later(awaitable: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+    """Begin to wait for something, and let it come as far as it can."""
+    task = asyncio.ensure_future(awaitable)
+    await breathe()
+    return task
 
 
 class WiredEndpoint(Endpoint):

@@ -1,25 +1,19 @@
-"""A call that is up: changes both ways, keys, transfers, refreshes, and what is refused."""
+"""A call that is up: changes both ways, keys, and what is refused."""
 
 from __future__ import annotations
-
-import asyncio
-from collections.abc import Coroutine
-from typing import Any
 
 import pytest
 
 from ivr.sip.session_events import (
     Answered,
     Ended,
-    Failed,
     Keyed,
     Offered,
-    Referred,
     RequestRefused,
     SessionOver,
     SessionStateError,
 )
-from tests.ivr.sip.session_kit import ANSWER, HOLD, OFFER, Table, breathe, far_request
+from tests.ivr.sip.session_kit import ANSWER, HOLD, OFFER, Table, breathe, far_request, later
 
 RESUME = ANSWER.replace(b"o=- 7 1", b"o=- 7 3")
 OURS = OFFER.replace(b"o=- 1 1", b"o=- 1 2")
@@ -29,12 +23,6 @@ LATE = 64 * 0.5 + 1
 @pytest.fixture
 def table() -> Table:
     return Table()
-
-
-async def later(awaitable: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
-    task = asyncio.ensure_future(awaitable)
-    await breathe()
-    return task
 
 
 # re-INVITE of ours -------------------------------------------------------------------------------
@@ -353,249 +341,3 @@ async def test_sending_info(table: Table) -> None:
     assert info.headers.get_first("content-type") == "application/dtmf-relay"
     table.respond(info, 415)
     assert await asked == 415
-
-
-# transfers (RFC 3515) ----------------------------------------------------------------------------
-
-
-def notify(status: str, state: str = "active;expires=60") -> dict[str, Any]:
-    return {
-        "headers": [("Event", "refer"), ("Subscription-State", state)],
-        "body": f"SIP/2.0 {status}\r\n".encode(),
-        "content_type": "message/sipfrag;version=2.0",
-    }
-
-
-async def test_we_send_them_elsewhere(table: Table) -> None:
-    session, _ = table.up_out()
-    heard: list[tuple[int, str]] = []
-    transfer = await later(
-        session.refer("sip:carol@192.0.2.3", on_progress=lambda *told: heard.append(told))
-    )
-    refer = table.take("REFER")
-    assert refer.headers.get_first("refer-to") == "<sip:carol@192.0.2.3>"
-    table.inside("NOTIFY", 1, session=session, **notify("100 Trying"))  # overtakes the 202
-    table.take(200)
-    table.respond(refer, 202)
-    table.inside("NOTIFY", 2, session=session, **notify("180 Ringing"))
-    table.inside("NOTIFY", 3, session=session, **notify("200 OK", "terminated;reason=noresource"))
-    assert await transfer == 200
-    assert heard == [(100, "Trying"), (180, "Ringing"), (200, "OK")]
-    assert table.kinds() == [200, 200]
-    table.inside("NOTIFY", 4, session=session, **notify("200 OK"))
-    table.take(481)
-
-
-async def test_they_hang_up_first_and_tell_afterwards(table: Table) -> None:
-    session, _ = table.up_out()
-    transfer = await later(session.refer("sip:carol@192.0.2.3"))
-    table.respond(table.take("REFER"), 202)
-    table.inside("BYE", 1, session=session)
-    table.take(200)
-    assert table.told(Ended) == [Ended("them")]
-    table.inside("NOTIFY", 2, session=session, **notify("486 Busy Here", "terminated"))
-    table.take(200)
-    assert await transfer == 486
-    assert table.at_rest()
-
-
-async def test_they_hang_up_and_never_tell(table: Table) -> None:
-    session, _ = table.up_out()
-    transfer = await later(session.refer("sip:carol@192.0.2.3"))
-    table.respond(table.take("REFER"), 202)
-    table.inside("NOTIFY", 1, session=session, **notify("100 Trying"))
-    table.inside("BYE", 2, session=session)
-    table.kinds()
-    await table.wait(LATE)
-    assert await transfer == 100
-    assert table.at_rest()
-
-
-async def test_a_transfer_they_refuse(table: Table) -> None:
-    session, _ = table.up_out()
-    transfer = await later(session.refer("sip:carol@192.0.2.3"))
-    table.respond(table.take("REFER"), 603)
-    with pytest.raises(RequestRefused, match="REFER was refused: 603"):
-        await transfer
-    assert session.state == "up"
-
-
-async def test_an_attended_transfer_names_the_call_to_replace(table: Table) -> None:
-    first, _ = table.up_out()
-    second, _ = table.up_out(call_id="consult@us")
-    transfer = await later(first.refer("sip:carol@192.0.2.3", replaces=second))
-    target = table.take("REFER").headers.get_first("refer-to")
-    tag = second._core.local_tag
-    assert target == (
-        f"<sip:carol@192.0.2.3?Replaces=consult%40us%3Bto-tag%3Dfar%3Bfrom-tag%3D{tag}>"
-    )
-    transfer.cancel()
-
-
-async def test_they_send_us_elsewhere(table: Table) -> None:
-    session = table.up_in()
-    refer_to = [
-        ("Refer-To", "<sip:carol@192.0.2.3?Replaces=a%40b>"),
-        ("Referred-By", "<sip:bob@x>"),
-    ]
-    table.inside("REFER", 2, refer_to, session=session)
-    [referred] = table.told(Referred)
-    assert referred.refer_to == "sip:carol@192.0.2.3?Replaces=a%40b"
-    assert referred.referred_by == "<sip:bob@x>"
-    referred.accept()
-    table.take(202)
-    first = table.take("NOTIFY")
-    assert first.body == b"SIP/2.0 100 Trying\r\n"
-    assert first.headers.get_first("event") == "refer;id=2"
-    referred.notify(180, "Ringing")
-    assert table.take("NOTIFY").headers.get_first("subscription-state") == "active;expires=60"
-    referred.notify(486, "")
-    last = table.take("NOTIFY")
-    assert last.body == b"SIP/2.0 486 Busy Here\r\n"
-    assert last.headers.get_first("subscription-state").startswith("terminated")
-    referred.notify(200, "OK")
-    assert table.silent()
-
-
-async def test_a_transfer_we_refuse(table: Table) -> None:
-    session = table.up_in()
-    table.inside("REFER", 2, [("Refer-To", "<sip:c@d>")], session=session)
-    [referred] = table.told(Referred)
-    referred.reject(603)
-    table.take(603)
-    referred.accept()
-    assert table.silent()
-    table.inside("REFER", 3, session=session)
-    table.take(400)
-
-
-async def test_a_notify_of_something_else(table: Table) -> None:
-    session, _ = table.up_out()
-    table.inside("NOTIFY", 1, [("Event", "presence")], session=session)
-    table.take(489)
-
-
-# session timers (RFC 4028) -----------------------------------------------------------------------
-
-TIMER = ("Supported", "timer")
-ALLOWS = ("Allow", "INVITE, ACK, BYE, UPDATE")
-
-
-async def test_we_refresh_by_update_where_they_know_it(table: Table) -> None:
-    session = table.call()
-    invite = table.take("INVITE")
-    assert invite.headers.get_first("session-expires") == "1800"
-    assert "timer" in invite.headers.get("supported")[0]
-    table.respond(invite, 200, [("Session-Expires", "300;refresher=uac"), ALLOWS], sdp=ANSWER)
-    table.take("ACK")
-    await table.wait(150)
-    update = table.take("UPDATE")
-    assert not update.body
-    assert update.headers.get_first("session-expires") == "300;refresher=uac"
-    table.respond(update, 200, [("Session-Expires", "300;refresher=uac")])
-    await table.wait(150)
-    table.respond(table.take("UPDATE"), 200, [("Session-Expires", "300;refresher=uas")])
-    await table.wait(267)
-    assert table.silent()  # now it is theirs to refresh
-    await table.wait(2)
-    assert table.take("BYE").headers.get_first("reason")
-    [ended] = table.told(Ended)
-    assert (ended.by, ended.reason) == ("network", "the session was not refreshed in time")
-    assert session.state == "over"
-
-
-async def test_we_refresh_by_reinvite_where_they_do_not(table: Table) -> None:
-    table.call()
-    invite = table.take("INVITE")
-    table.respond(invite, 200, [("Session-Expires", "300;refresher=uac")], sdp=ANSWER)
-    table.take("ACK")
-    await table.wait(150)
-    again = table.take("INVITE")
-    assert again.body == OFFER
-    table.respond(again, 200, [("Session-Expires", "300;refresher=uac")], sdp=ANSWER)
-    table.take("ACK")
-
-
-async def test_an_update_they_allow_but_do_not_know(table: Table) -> None:
-    table.call()
-    invite = table.take("INVITE")
-    table.respond(invite, 200, [("Session-Expires", "300;refresher=uac"), ALLOWS], sdp=ANSWER)
-    table.take("ACK")
-    await table.wait(150)
-    table.respond(table.take("UPDATE"), 501)
-    await table.wait(0)
-    table.take("INVITE")
-
-
-async def test_a_peer_that_knows_no_timers_is_left_alone(table: Table) -> None:
-    table.up_out()
-    await table.wait(4000)
-    assert table.silent()
-    table.up_in()
-    await table.wait(4000)
-    assert table.silent()
-
-
-async def test_called_we_leave_the_refreshing_to_them(table: Table) -> None:
-    table.invite([TIMER, ("Session-Expires", "600")])
-    [session] = table.incoming
-    session.accept(ANSWER)
-    ok = table.take(200)
-    assert ok.headers.get_first("session-expires") == "600;refresher=uac"
-    assert "timer" in ok.headers.get("require")
-    table.inside("ACK", 1, session=session)
-    await table.wait(500)
-    table.inside("UPDATE", 2, [TIMER, ("Session-Expires", "600;refresher=uac")], session=session)
-    assert table.take(200).headers.get_first("session-expires") == "600;refresher=uac"
-    await table.wait(560)
-    assert table.silent()
-    await table.wait(20)
-    assert table.kinds()[0] == "BYE"
-
-
-async def test_called_we_refresh_where_they_say_so(table: Table) -> None:
-    table.invite([TIMER, ("Session-Expires", "600;refresher=uas"), ALLOWS])
-    [session] = table.incoming
-    session.accept(ANSWER)
-    assert table.take(200).headers.get("require") == []
-    table.inside("ACK", 1, session=session)
-    await table.wait(300)
-    assert table.take("UPDATE").headers.get_first("session-expires") == "600;refresher=uac"
-
-
-async def test_an_interval_too_small_is_raised_and_tried_again(table: Table) -> None:
-    table.call()
-    first = table.take("INVITE")
-    table.respond(first, 422, [("Min-SE", "3600")])
-    table.take("ACK")
-    second = table.take("INVITE")
-    assert second.headers.get("session-expires") == ["3600"]
-    assert second.headers.get("min-se") == ["3600"]
-    assert second.body == OFFER
-    table.respond(second, 422, [("Min-SE", "60")])
-    table.take("ACK")
-    assert [event.status for event in table.told(Failed)] == [422]
-
-
-async def test_a_refresh_with_an_interval_too_small(table: Table) -> None:
-    session = table.up_in()
-    table.inside("UPDATE", 2, [TIMER, ("Session-Expires", "20")], session=session)
-    assert table.take(422).headers.get_first("min-se") == "90"
-
-
-async def test_our_refresh_with_an_interval_too_small(table: Table) -> None:
-    table.call()
-    invite = table.take("INVITE")
-    table.respond(invite, 200, [("Session-Expires", "300;refresher=uac"), ALLOWS], sdp=ANSWER)
-    table.take("ACK")
-    await table.wait(150)
-    table.respond(table.take("UPDATE"), 422, [("Min-SE", "500")])
-    await table.wait(0)
-    assert table.take("UPDATE").headers.get_first("session-expires") == "500;refresher=uac"
-
-
-async def test_no_timers_when_switched_off() -> None:
-    table = Table(session_expires=0)
-    table.call()
-    invite = table.take("INVITE")
-    assert invite.headers.get("session-expires") == []

@@ -260,7 +260,7 @@ async def test_an_answer_whose_ack_was_lost(phone: Phone) -> None:
         send(request, _to)
 
     send = phone.endpoint.send
-    phone.endpoint.send = count  # type: ignore[method-assign]
+    phone.endpoint.send = count  # type: ignore[assignment,method-assign]
     session = phone.call(port)
     await succeeds(process)
     assert acknowledged >= 2
