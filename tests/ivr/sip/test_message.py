@@ -8,8 +8,6 @@ from hypothesis import strategies as st
 
 from ivr.sip.errors import MalformedMessage
 from ivr.sip.message import (
-    MAX_HEADER_LENGTH,
-    MAX_HEADERS,
     Address,
     CSeq,
     SipRequest,
@@ -31,6 +29,7 @@ from ivr.sip.message import (
     stringify_uri,
     stringify_via,
 )
+from ivr.sip.reader import MAX_HEADER_LENGTH, MAX_HEADERS
 from tests.ivr.sip.messages import make_request, raw_request
 from tests.ivr.sip.torture import MESSAGES
 
@@ -151,6 +150,18 @@ def test_a_missing_header_is_malformed_when_read() -> None:
     for name in ("top_via", "from_addr", "to_addr", "cseq", "call_id"):
         with pytest.raises(MalformedMessage):
             getattr(SipRequest(), name)
+
+
+def test_names_are_spelt_as_given_or_as_registered() -> None:
+    message = parse_message(raw_request(extra="rack: 1 1 INVITE\r\nx-thing: 1\r\n"))
+    message.set_header("X-CRM-ID", "7")
+    message.set_header("Content-Length", "99")
+    written = bytes(message)
+    for line in (b"RAck: 1 1 INVITE", b"X-Thing: 1", b"X-CRM-ID: 7", b"CSeq: 1 OPTIONS"):
+        assert b"\r\n" + line + b"\r\n" in written
+    assert written.split(b"\r\n")[1].startswith(b"Via: SIP/2.0/UDP ")  # first, as §7.3.1 likes it
+    assert written.count(b"Content-Length: ") == written.count(b"Via: ") == 1
+    assert written.endswith(b"\r\nContent-Length: 0\r\n\r\n")
 
 
 def test_header_injection_is_refused() -> None:
