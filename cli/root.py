@@ -19,7 +19,8 @@ from typer.main import get_command
 COMMANDS: dict[str, str] = {
     "init": "Make a home: a configuration, folders and a database.",
     "serve": "Run the server: it makes the calls of every running campaign.",
-    "demo": "Run a whole campaign on this machine, with simulated customers.",
+    "demo": "Run a whole campaign on this machine, with simulated customers, and check every "
+    "result.",
     "doctor": "Check that everything Tongdai needs is there and works.",
     "contact": "Customers: import them from a file, add, show and list them.",
     "list": "Call lists: named lists of numbers to call.",
