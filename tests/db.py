@@ -1,9 +1,11 @@
 """Database fixtures: every test that asks for `db` runs on SQLite and on PostgreSQL.
 
-A conftest.py takes them with `from tests.db import db, db_url, template` (plus `# noqa: F401`).
+A conftest.py takes them with `from tests.db import db, db_url, template`.
 PostgreSQL is used where TEST_POSTGRES_URL names a server whose user may create databases
 (`tests/with-postgres pytest …` starts one); without it those cases are skipped. The schema is
-migrated once a session into a template; every test gets a copy of its own.
+migrated once a session into a template. On SQLite every test gets a copy of that file; on
+PostgreSQL, where a copy takes a while, the tests share one copy and each finds it empty.
+A test that changes the schema takes `fresh_db_url`.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ from sqlalchemy import create_engine, make_url, text
 from sqlalchemy.pool import NullPool
 
 from store.database import Database
+from store.models import Base
 
 POSTGRES_URL = os.environ.get("TEST_POSTGRES_URL", "")
 
@@ -31,6 +34,7 @@ class Template:
 
     kind: str
     source: str
+    shared: str = ""  # the URL of the copy that PostgreSQL tests share
 
 
 @pytest.fixture(scope="session", params=["sqlite", "postgresql"])
@@ -47,16 +51,26 @@ def template(
         pytest.skip("TEST_POSTGRES_URL is not set: run the tests through tests/with-postgres")
     with postgresql_database() as url:
         Database.open(url, migrate=True).close()
-        yield Template("postgresql", str(make_url(url).database))
+        source = str(make_url(url).database)
+        with postgresql_database(source) as shared:
+            yield Template("postgresql", source, shared)
 
 
 @pytest.fixture
 def db_url(template: Template, tmp_path: Path) -> Iterator[str]:
-    """The URL of a fresh, migrated, empty database."""
+    """The URL of a migrated, empty database."""
     if template.kind == "sqlite":
-        path = tmp_path / "tongdai.db"
-        shutil.copyfile(template.source, path)
-        yield f"sqlite:///{path}"
+        yield _copy(template, tmp_path)
+        return
+    yield template.shared
+    _admin(template.shared, _DISCONNECT, f"truncate {_TABLES}")
+
+
+@pytest.fixture
+def fresh_db_url(template: Template, tmp_path: Path) -> Iterator[str]:
+    """The URL of a migrated, empty database whose schema the test may spoil."""
+    if template.kind == "sqlite":
+        yield _copy(template, tmp_path)
         return
     with postgresql_database(template.source) as url:
         yield url
@@ -74,20 +88,28 @@ def db(db_url: str) -> Iterator[Database]:
 def postgresql_database(template: str = "template0") -> Iterator[str]:
     """Create a PostgreSQL database with a name of its own, and drop it afterwards."""
     name = f"tongdai_{uuid.uuid4().hex}"
-    url = make_url(POSTGRES_URL)
-    if url.drivername == "postgresql":
-        url = url.set(drivername="postgresql+psycopg")
-    _admin(
-        str(url.render_as_string(hide_password=False)),
-        f"create database {name} template {template}",
-    )
+    _admin(POSTGRES_URL, f"create database {name} template {template}")
     try:
-        yield url.set(database=name).render_as_string(hide_password=False)
+        yield make_url(POSTGRES_URL).set(database=name).render_as_string(hide_password=False)
     finally:
-        _admin(url.render_as_string(hide_password=False), f"drop database {name} with (force)")
+        _admin(POSTGRES_URL, f"drop database {name} with (force)")
 
 
-def _admin(url: str, statement: str) -> None:
+_TABLES = ", ".join(f'"{table.name}"' for table in Base.metadata.sorted_tables)
+_DISCONNECT = (  # whoever a test has left behind
+    "select pg_terminate_backend(pid) from pg_stat_activity"
+    " where datname = current_database() and pid <> pg_backend_pid()"
+)
+
+
+def _copy(template: Template, folder: Path) -> str:
+    path = folder / "tongdai.db"
+    shutil.copyfile(template.source, path)
+    return f"sqlite:///{path}"
+
+
+def _admin(url: str, *statements: str) -> None:
     engine = create_engine(url, isolation_level="AUTOCOMMIT", poolclass=NullPool)
     with engine.connect() as connection:
-        connection.execute(text(statement))
+        for statement in statements:
+            connection.execute(text(statement))

@@ -103,17 +103,17 @@ def test_a_database_without_a_schema_is_not_ready(tmp_path: Path) -> None:
         Database.open("sqlite:///t.db", home=tmp_path)
 
 
-def test_an_older_schema_is_not_ready_until_migrated(db_url: str) -> None:
-    set_revision(db_url, "0000")
+def test_an_older_schema_is_not_ready_until_migrated(fresh_db_url: str) -> None:
+    set_revision(fresh_db_url, "0000")
     with pytest.raises(errors.DatabaseNotReady, match="run `tongdai init`"):
-        Database.open(db_url)
+        Database.open(fresh_db_url)
 
 
-def test_a_newer_schema_is_refused_even_by_migration(db_url: str) -> None:
-    set_revision(db_url, "9999")
+def test_a_newer_schema_is_refused_even_by_migration(fresh_db_url: str) -> None:
+    set_revision(fresh_db_url, "9999")
     for migrate in (False, True):
         with pytest.raises(errors.DatabaseTooNew, match=r"schema 9999.*upgrade Tongdai"):
-            Database.open(db_url, migrate=migrate)
+            Database.open(fresh_db_url, migrate=migrate)
 
 
 def set_revision(url: str, revision: str) -> None:

@@ -27,11 +27,13 @@ def test_migrations_build_the_models(db: Database) -> None:
         assert compare_metadata(context, Base.metadata) == []
 
 
-def test_a_difference_would_be_seen(db: Database) -> None:
+def test_a_difference_would_be_seen(fresh_db_url: str) -> None:
+    db = Database.open(fresh_db_url)
     with db.write() as session:
         session.execute(text("ALTER TABLE contact DROP COLUMN language"))
     with db.engine.connect() as connection:
         assert compare_metadata(MigrationContext.configure(connection), Base.metadata) != []
+    db.close()
 
 
 def test_constraints_keep_their_names(db: Database) -> None:
