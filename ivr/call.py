@@ -23,7 +23,7 @@ from ivr.sip import session_events as sip
 from ivr.sip.sdp import SdpError, Stream, agree, answer, parse_audio
 from ivr.sip.session import Session
 from ivr.slots import Slot
-from ivr.story import CallStory, OnStory, Side, StoryEvent
+from ivr.story import CallStory, OnStory, Side, StoryEvent, printable
 from ivr.typed import Typed
 
 log = logging.getLogger(__name__)
@@ -200,7 +200,8 @@ class Call:
             if not task.done():
                 task.cancel()
             [outcome] = await asyncio.gather(task, return_exceptions=True)
-            if isinstance(outcome, Exception):
+            # That the other side hung up while the script asked for something is no fault.
+            if isinstance(outcome, Exception) and not isinstance(outcome, CallOver):
                 self._script_failed(outcome)
             await asyncio.shield(self.finish())
         return self.story
@@ -275,7 +276,7 @@ class Call:
             case sip.Referred(reject=reject):
                 reject(603)  # the customer does not send us elsewhere
             case sip.Ended(by=by, reason=reason):
-                self.tell("hangup", by=by, reason=reason)
+                self.tell("hangup", by=by, reason=printable(reason))
                 self._ended(by)
 
     def _rings(self, event: sip.Ringing) -> None:
@@ -300,14 +301,14 @@ class Call:
             self.settled.set_result(True)
 
     def _failed(self, event: sip.Failed) -> None:
-        self.story.sip_code, self.story.sip_reason = event.status, event.reason
+        self.story.sip_code, self.story.sip_reason = event.status, printable(event.reason)
         self.story.note = self.story.note or _warning(event)
         self.facts = replace(self.facts, status=event.status, local=event.local)
         self.redirect = event.redirect
         self.tell(
             "refused",
             code=event.status,
-            reason=event.reason,
+            reason=self.story.sip_reason,
             local=event.local,
             answered_late=event.answered_late,
         )
@@ -401,7 +402,7 @@ def _warning(event: sip.Failed) -> str | None:
     for name in ("reason", "warning"):
         for header, value in event.headers:
             if header.lower() == name:
-                return value
+                return printable(value)
     return None
 
 

@@ -29,7 +29,7 @@ from ivr.sip.trace import TraceRecord
 from ivr.sip.transport import Peer
 from ivr.sip.useragent import UserAgent
 from ivr.slots import Slot
-from ivr.story import CallFailed, CallStory, OnStory, StoryEvent
+from ivr.story import CallFailed, CallStory, OnStory, StoryEvent, printable
 from ivr.trunk import TrunkConfig, from_carrier, to_carrier
 from ivr.trunks import Trunk, TrunkDown, TrunkState
 
@@ -131,7 +131,7 @@ class Phone:
             story = CallStory(call_id, "out", number, caller_id=caller_id, trunk=slot.trunk)
             call = await self._place(trunk, user, story, slot, on_event)
             await self._wait_for_answer(call, ring_timeout)
-            if call.facts.answered and not call.over.done():
+            if call.facts.answered:
                 return call
             await call.finish()
             if story.result is Result.FORBIDDEN:
@@ -308,8 +308,8 @@ class Phone:
 
 
 def _incoming_story(session: Session, trunk: Trunk | None) -> CallStory:
-    caller = session.remote.uri.user or "anonymous"
-    dialled = parse_uri(session.request.uri).user or ""
+    caller = printable(session.remote.uri.user or "anonymous")
+    dialled = printable(parse_uri(session.request.uri).user or "")
     if trunk is not None:
         caller, dialled = from_carrier(caller, trunk.config), from_carrier(dialled, trunk.config)
     return CallStory(

@@ -13,6 +13,14 @@ from ivr.result import Result
 Side = Literal["us", "them", "network"]
 
 
+LONGEST_TEXT = 200
+
+
+def printable(text: str) -> str:
+    """Text from the wire as it may be stored and shown: no control characters, bounded."""
+    return "".join(filter(str.isprintable, text[:LONGEST_TEXT]))
+
+
 @dataclass(frozen=True, slots=True)
 class StoryEvent:
     """One line of a call's story: invite, ringing, answered, key, play, hangup…"""

@@ -77,7 +77,9 @@ class Endpoint:
         self.on_stray_response: Callable[[SipResponse, Peer], None] = _ignore
         """A response of no transaction, as a 2xx repeated after its transaction ended."""
         self.screen: Callable[[SipRequest, Peer], Screening] | None = None
-        """Asked about each new request without a To tag, before there is a transaction."""
+        """Asked about each new request outside our dialogs, before there is a transaction."""
+        self.in_dialog: Callable[[SipRequest], bool] = _has_to_tag
+        """Whether a request is of a dialog we are in: such a one is not screened."""
         self._scheduler = scheduler
         self._trace = trace
         self._max_transactions = max_transactions
@@ -261,7 +263,7 @@ class Endpoint:
 
     def _let_in(self, request: SipRequest, via: Via, source: Peer) -> bool:
         verdict = ACCEPT
-        if self.screen is not None and request.to_addr.tag is None:
+        if self.screen is not None and not self.in_dialog(request):
             verdict = self._ask_screen(request, source)
         if verdict.status is None and self.transactions >= self._max_transactions:
             self.counters["overloaded"] += 1
@@ -379,3 +381,7 @@ def _ignore(_message: SipRequest | SipResponse, _peer: Peer) -> None:
 
 def _nothing() -> None:
     """Nobody waits for a message without a transaction; it is sent again, or not missed."""
+
+
+def _has_to_tag(request: SipRequest) -> bool:
+    return request.to_addr.tag is not None

@@ -59,6 +59,7 @@ class UserAgent:
         self._sessions: dict[DialogKey, Session] = {}
         self._invited: set[tuple[str, str, int]] = set()
         self._cseq = itertools.count(1)
+        endpoint.in_dialog = self._is_ours
         endpoint.on_request = self._requested
         endpoint.on_ack = self._acknowledged
         endpoint.on_stray_response = self._strayed
@@ -216,6 +217,10 @@ class UserAgent:
         """A call of ours that was sent straight back to us, for us to send again for ever."""
         session = self._sessions.get((request.call_id, request.from_addr.tag or ""))
         return session is not None and session.request.uri == request.uri
+
+    def _is_ours(self, request: SipRequest) -> bool:
+        """Whether it is of a dialog we know; a To tag alone proves nothing."""
+        return (request.call_id, request.to_addr.tag or "") in self._sessions
 
     def _acknowledged(self, ack: SipRequest, _source: Peer) -> None:
         session = self._sessions.get((ack.call_id, ack.to_addr.tag or ""))

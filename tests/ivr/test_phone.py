@@ -214,6 +214,25 @@ async def test_hang_up_cancels_the_script(make_phone: PhoneMaker) -> None:
         await settled(ours, far)
 
 
+async def test_who_hangs_up_before_the_script_begins_has_answered_all_the_same(
+    make_phone: PhoneMaker, prompts: PromptStore
+) -> None:
+    async def customer(call: Call) -> None:
+        await call.answer()
+
+    message = await prompts.from_pcm("message", tone(440))
+
+    async def script(call: Call) -> None:
+        await call.play(message)
+
+    async with pair(make_phone, customer) as (ours, far):
+        call = await dial(ours)
+        await asyncio.wait_for(asyncio.shield(call.over), 5)
+        story = await call.run(script)
+        assert (story.result, story.hangup_by, story.note) == (Result.ANSWERED, "them", None)
+        await settled(ours, far)
+
+
 async def test_a_script_that_raises_is_our_fault_and_the_call_is_hung_up(
     make_phone: PhoneMaker,
 ) -> None:

@@ -116,8 +116,13 @@ class Ear(asyncio.DatagramProtocol):
         self.heard.append(data)
 
 
-@pytest.mark.parametrize("method", ["INVITE", "OPTIONS", "REGISTER", "MESSAGE", "SUBSCRIBE", "BYE"])
-async def test_a_stranger_hears_nothing_at_all(make_phone: PhoneMaker, method: str) -> None:
+@pytest.mark.parametrize(
+    "method", ["INVITE", "OPTIONS", "REGISTER", "MESSAGE", "SUBSCRIBE", "BYE", "CANCEL"]
+)
+@pytest.mark.parametrize("tag", ["", ";tag=guessed"])
+async def test_a_stranger_hears_nothing_at_all(
+    make_phone: PhoneMaker, method: str, tag: str
+) -> None:
     """No trunk has this address and no user exists: not a word, and so nothing to learn."""
     async with make_phone({"host": "127.0.0.2"}) as phone:
         loop = asyncio.get_running_loop()
@@ -129,7 +134,8 @@ async def test_a_stranger_hears_nothing_at_all(make_phone: PhoneMaker, method: s
         request = (
             f"{method} sip:100@127.0.0.1 SIP/2.0\r\n"
             f"Via: SIP/2.0/UDP 127.0.0.1:{port};branch=z9hG4bKscan;rport\r\n"
-            "Max-Forwards: 70\r\nFrom: <sip:100@127.0.0.1>;tag=1\r\nTo: <sip:100@127.0.0.1>\r\n"
+            "Max-Forwards: 70\r\nFrom: <sip:100@127.0.0.1>;tag=1\r\n"
+            f"To: <sip:100@127.0.0.1>{tag}\r\n"
             f"Call-ID: scan\r\nCSeq: 1 {method}\r\nContact: <sip:100@127.0.0.1:{port}>\r\n"
             "User-Agent: friendly-scanner\r\nContent-Length: 0\r\n\r\n"
         )
