@@ -36,7 +36,7 @@ log = logging.getLogger(__name__)
 
 PULSE_INTERVAL: Final = 1.0  # seconds
 _COMMANDS_AT_ONCE: Final = 16  # in one phase, if they are as quick as they should be
-_NICE: Final = -10  # audio goes before signalling and reports, where the system allows it
+_PRIORITY: Final = os.sched_param(1)  # of SCHED_RR: above everything that is not real-time
 _SWITCH_INTERVAL: Final = 0.0005  # seconds for which the disk threads may hold up the pump
 
 
@@ -198,8 +198,11 @@ def main(descriptor: int) -> None:
     # The server decides when calls end, whoever presses Ctrl-C; its death is the end of the socket.
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
+    # Audio goes before signalling and reports where the system allows it (root, CAP_SYS_NICE or
+    # RLIMIT_RTPRIO). The disk threads inherit it: the pump must not wait for one of them that has
+    # the lock and gets no processor.
     with contextlib.suppress(PermissionError):
-        os.setpriority(os.PRIO_PROCESS, 0, _NICE)
+        os.sched_setscheduler(0, os.SCHED_RR, _PRIORITY)
     sys.setswitchinterval(_SWITCH_INTERVAL)
     worker = Worker(socket.socket(fileno=descriptor))
     # A collection of all objects takes as long as several phases, and calls leave no cycles behind.

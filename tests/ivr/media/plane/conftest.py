@@ -46,6 +46,15 @@ async def plane() -> AsyncIterator[MediaPlane]:
     await plane.close()
 
 
+@pytest_asyncio.fixture(scope="package", loop_scope="package")
+async def wide_plane() -> AsyncIterator[MediaPlane]:
+    """The same with two workers."""
+    plane = MediaPlane(MediaConfig(bind="127.0.0.1", ports=range(0), workers=2))
+    await plane.start()
+    yield plane
+    await plane.close()
+
+
 @pytest_asyncio.fixture(loop_scope="package")
 async def join() -> AsyncIterator[Join]:
     """Open a session with a peer; both are closed after the test."""

@@ -8,24 +8,24 @@ from ivr.media.dtmf import DtmfReceiver
 from ivr.media.events import Digit, PlayEnded
 from ivr.media.g711 import Law
 from ivr.media.plane import MediaPlane
-from tests.ivr.media.plane.conftest import Join, MakePrompt, OpenPlane
+from tests.ivr.media.plane.conftest import Join, MakePrompt
 from tests.ivr.media.plane.peer import Party, Peer
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
 
 
-@pytest.fixture(scope="module", params=[1, 2], ids=["one worker", "two workers"])
-def workers(request: pytest.FixtureRequest) -> int:
-    count: int = request.param
-    return count
+@pytest.fixture(params=[1, 2], ids=["one worker", "two workers"])
+def any_plane(
+    request: pytest.FixtureRequest, plane: MediaPlane, wide_plane: MediaPlane
+) -> MediaPlane:
+    return plane if request.param == 1 else wide_plane
 
 
 async def pair(
-    open_plane: OpenPlane, join: Join, workers: int, laws: tuple[Law, Law] = ("PCMA", "PCMA")
+    plane: MediaPlane, join: Join, laws: tuple[Law, Law] = ("PCMA", "PCMA")
 ) -> tuple[Party, Party]:
-    plane = await open_plane(workers=workers)
     one, two = await join(plane, laws[0]), await join(plane, laws[1])
-    assert (one.session.worker is two.session.worker) == (workers == 1)
+    assert (one.session.worker is two.session.worker) == (plane.stats().workers == 1)
     one.peer.say(500)
     two.peer.say(900)
     one.session.bridge(two.session)
@@ -34,9 +34,9 @@ async def pair(
 
 @pytest.mark.parametrize("laws", [("PCMA", "PCMA"), ("PCMA", "PCMU")])
 async def test_each_hears_the_other(
-    open_plane: OpenPlane, join: Join, workers: int, laws: tuple[Law, Law]
+    any_plane: MediaPlane, join: Join, laws: tuple[Law, Law]
 ) -> None:
-    one, two = await pair(open_plane, join, workers, laws)
+    one, two = await pair(any_plane, join, laws)
     await one.peer.hears_tone(900)
     await two.peer.hears_tone(500)
     assert {packet.payload_type for packet in one.peer.audio()} == {8}
@@ -55,10 +55,8 @@ def assert_one_stream(peer: Peer) -> None:
     assert stamps[-1] < 1 << 31
 
 
-async def test_after_the_bridge_there_is_silence(
-    open_plane: OpenPlane, join: Join, workers: int
-) -> None:
-    one, two = await pair(open_plane, join, workers)
+async def test_after_the_bridge_there_is_silence(any_plane: MediaPlane, join: Join) -> None:
+    one, two = await pair(any_plane, join)
     await one.peer.hears_tone(900)
     one.session.unbridge()
     await one.peer.hears_silence()
@@ -67,9 +65,9 @@ async def test_after_the_bridge_there_is_silence(
 
 
 async def test_when_one_side_closes_the_other_hears_silence_and_may_go_on(
-    open_plane: OpenPlane, join: Join, workers: int, make_prompt: MakePrompt
+    any_plane: MediaPlane, join: Join, make_prompt: MakePrompt
 ) -> None:
-    one, two = await pair(open_plane, join, workers)
+    one, two = await pair(any_plane, join)
     await one.peer.hears_tone(900)
     await two.session.close()
     await one.peer.hears_silence()
@@ -78,10 +76,8 @@ async def test_when_one_side_closes_the_other_hears_silence_and_may_go_on(
     assert_one_stream(one.peer)
 
 
-async def test_keys_go_through_and_are_told(
-    open_plane: OpenPlane, join: Join, workers: int
-) -> None:
-    one, two = await pair(open_plane, join, workers)
+async def test_keys_go_through_and_are_told(any_plane: MediaPlane, join: Join) -> None:
+    one, two = await pair(any_plane, join)
     await two.peer.hears_tone(500)
     one.peer.press("3", 120)
     assert await one.log.wait(Digit) == Digit("3", 120, "rfc4733")

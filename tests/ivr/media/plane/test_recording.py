@@ -56,10 +56,9 @@ async def test_left_is_what_we_sent_and_right_what_we_heard(
 
 
 async def test_the_two_sides_stay_aligned(
-    open_plane: OpenPlane, join: Join, make_prompt: MakePrompt, tmp_path: Path
+    plane: MediaPlane, join: Join, make_prompt: MakePrompt, tmp_path: Path
 ) -> None:
     """An echo: what we play comes back at once, so both channels hold the same at one place."""
-    plane = await open_plane()
     party = await join(plane)
     await party.peer.hears(2)
     party.peer.hush()
