@@ -84,7 +84,7 @@ class Dialog:
             remote=_first(invite, "from"),
             local_tag=local_tag,
             remote_tag=invite.from_addr.tag or "",  # RFC 2543 peers have none (§12.1.1)
-            target=contact_uri(invite) or stringify_uri(invite.from_addr.uri),
+            target=contact_uri(invite) or _bare(invite.from_addr.uri),
             routes=_recorded(invite),
             source=source,
             local_seq=0,
@@ -225,6 +225,11 @@ def contact_uri(message: SipMessage) -> str | None:
     parsed.headers = {}
     uri = stringify_uri(parsed)
     return None if any(map(str.isspace, uri)) else uri
+
+
+def _bare(uri: SipUri) -> str:
+    """A URI as a place to send to, without what else the sender wrote into it."""
+    return stringify_uri(SipUri(scheme=uri.scheme, user=uri.user, host=uri.host, port=uri.port))
 
 
 def _recorded(message: SipMessage) -> tuple[str, ...]:

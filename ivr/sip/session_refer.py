@@ -68,17 +68,20 @@ class Transfers:
         if message.status_code < 200 or subscription.final.done():
             return
         if message.status_code < 300:
-            # Sent again with credentials it has another CSeq, by which NOTIFYs name it.
-            del self._subscriptions[subscription.number]
-            self._core.release(f"refer {subscription.number}")
-            subscription.number = request.cseq.seq
-            self._subscriptions[subscription.number] = subscription
-            self._core.hold(f"refer {subscription.number}")
+            self._rename(subscription, request.cseq.seq)
             return
         refused = RequestRefused("REFER", message.status_code, message.reason_phrase)
         subscription.final.set_exception(refused)
         self._close(subscription)
         self._core.check_alive(message)
+
+    def _rename(self, subscription: _Subscription, number: int) -> None:
+        """Sent again with credentials it has another CSeq, by which NOTIFYs name it."""
+        before, subscription.number = subscription.number, number
+        if before != number:
+            self._subscriptions[number] = self._subscriptions.pop(before)
+            self._core.hold(f"refer {number}")
+            self._core.release(f"refer {before}")
 
     def notified(self, transaction: ServerTransaction) -> None:
         """A NOTIFY: how the transfer goes."""

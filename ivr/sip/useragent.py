@@ -94,7 +94,8 @@ class UserAgent:
         """Call `uri` by way of `to`. Set `on_event` on what is returned; nothing is missed.
 
         Without `sdp` the far side is asked for an offer: it comes in `Accepted`, and
-        `answer_offer` answers it. Challenges are answered with `credentials`.
+        `answer_offer` answers it. Challenges are answered with `credentials`. Raises
+        SipError for a `uri` that is none, or a peer that is no IP address.
         """
         tag = new_tag()
         around = self._around
@@ -121,8 +122,9 @@ class UserAgent:
             peer=to,
             credentials=credentials,
         )
-        session = self._sessions[core.call_id, tag] = Session(core)
+        session = Session(core)
         session.start()
+        self._sessions[core.call_id, tag] = session
         return session
 
     async def request(

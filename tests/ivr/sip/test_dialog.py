@@ -187,3 +187,10 @@ def test_a_body_has_its_type() -> None:
         "application/dtmf"
     )
     assert dialog.request("INFO", content_type="application/dtmf").content_type is None
+
+
+def test_a_caller_without_contact_is_answered_where_its_name_leads() -> None:
+    request = invite()
+    request.remove_header("Contact")
+    request.set_header("From", "<sip:alice@192.0.2.3:5090;odd=a b>;tag=9")
+    assert Dialog.as_callee(request, "ours", SOURCE).target == "sip:alice@192.0.2.3:5090"

@@ -341,3 +341,18 @@ async def test_sending_info(table: Table) -> None:
     assert info.headers.get_first("content-type") == "application/dtmf-relay"
     table.respond(info, 415)
     assert await asked == 415
+
+
+async def test_their_change_may_move_where_our_requests_go(table: Table) -> None:
+    session = table.up_in()
+    reinvite = table.inside("INVITE", 2, session=session, body=OFFER)
+    table.take(200)
+    table.inside("ACK", 2, session=session)
+    moved = bytes(reinvite).replace(b"<sip:bob@192.0.2.2:5060>", b"<sip:bob@192.0.2.55>")
+    moved = moved.replace(b"CSeq: 2", b"CSeq: 3").replace(b"z9hG4bK", b"z9hG4bKmoved")
+    table.hear(moved)
+    table.take(200)
+    table.inside("ACK", 3, session=session)
+    session.bye()
+    assert table.take("BYE").uri == "sip:bob@192.0.2.55"
+    assert table.sent_to.host == "192.0.2.55"

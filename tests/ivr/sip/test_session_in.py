@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from ivr.sip.session_events import Accepted, Answered, Ended, Failed, SessionStateError
-from tests.ivr.sip.session_kit import ANSWER, FAR, OFFER, Table, far_request
+from ivr.sip.session_events import Accepted, Answered, Ended, Failed, Offered, SessionStateError
+from tests.ivr.sip.session_kit import ANSWER, FAR, HOLD, OFFER, Table, far_request
 
 LATE = 64 * 0.5 + 1
 RELIABLE = [("Supported", "100rel")]
@@ -371,3 +371,22 @@ async def test_a_transaction_that_dies_ends_the_call(table: Table) -> None:
     await table.endpoint.close()
     assert [event.status for event in table.told(Failed)] == [503]
     assert table.at_rest()
+
+
+async def test_reliable_responses_are_repeated_ever_more_slowly(table: Table) -> None:
+    table.invite([("Require", "100rel")])
+    table.incoming[0].ring()
+    table.take(180)
+    await table.wait(31)
+    assert table.kinds() == [180] * 5  # after 0.5, 1.5, 3.5, 7.5 and 15.5 s
+
+
+async def test_a_prack_may_bring_an_offer(table: Table) -> None:
+    table.invite(RELIABLE)
+    [session] = table.incoming
+    session.ring(183, ANSWER)
+    number = table.take(183).headers.get_first("rseq")
+    table.inside("PRACK", 2, rack(number), session=session, body=HOLD)
+    assert table.told(Offered) == [Offered(HOLD, "PRACK")]
+    session.answer_offer(OFFER)
+    assert table.take(200).body == OFFER

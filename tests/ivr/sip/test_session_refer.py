@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from ivr.sip.digest import Credentials
 from ivr.sip.session_events import Ended, Referred, RequestRefused
 from tests.ivr.sip.session_kit import Table, later
 
@@ -132,3 +133,36 @@ async def test_a_notify_of_something_else(table: Table) -> None:
     session, _ = table.up_out()
     table.inside("NOTIFY", 1, [("Event", "presence")], session=session)
     table.take(489)
+
+
+async def test_a_final_status_is_the_end_whatever_the_subscription_says(table: Table) -> None:
+    session, _ = table.up_out()
+    transfer = await later(session.refer("sip:carol@192.0.2.3"))
+    table.respond(table.take("REFER"), 202)
+    table.inside("NOTIFY", 1, session=session, **notify("603 Decline"))
+    assert await transfer == 603
+
+
+async def test_a_subscription_that_ends_without_a_status(table: Table) -> None:
+    session, _ = table.up_out()
+    transfer = await later(session.refer("sip:carol@192.0.2.3"))
+    table.respond(table.take("REFER"), 202)
+    table.inside("NOTIFY", 1, session=session, **notify("180 Ringing", "terminated;reason=giveup"))
+    assert await transfer == 180
+
+
+async def test_a_transfer_that_is_challenged_keeps_its_subscription(table: Table) -> None:
+    session, _ = table.up_out(credentials=Credentials("alice", "secret"))
+    transfer = await later(session.refer("sip:carol@192.0.2.3"))
+    challenge = ("WWW-Authenticate", 'Digest realm="r", nonce="n"')
+    table.respond(table.take("REFER"), 401, [challenge])
+    again = table.take("REFER")
+    table.respond(again, 202)
+    about = notify("200 OK", "terminated")
+    about["headers"][0] = ("Event", f"refer;id={again.cseq.seq}")
+    table.inside("NOTIFY", 1, session=session, **about)
+    assert await transfer == 200
+    session.bye()
+    table.take(200)
+    table.respond(table.take("BYE"), 200)
+    assert table.at_rest()

@@ -135,3 +135,26 @@ async def test_no_timers_when_switched_off() -> None:
     table.call()
     invite = table.take("INVITE")
     assert invite.headers.get("session-expires") == []
+
+
+async def test_a_refresh_answered_without_an_interval_ends_the_timer(table: Table) -> None:
+    session = table.call()
+    invite = table.take("INVITE")
+    table.respond(invite, 200, [("Session-Expires", "300;refresher=uac"), ALLOWS], sdp=ANSWER)
+    table.take("ACK")
+    await table.wait(150)
+    table.respond(table.take("UPDATE"), 200)
+    await table.wait(1000)
+    assert table.silent()
+    assert session.state == "up"
+
+
+async def test_no_timer_outlives_its_call(table: Table) -> None:
+    session = table.call()
+    invite = table.take("INVITE")
+    table.respond(invite, 200, [("Session-Expires", "1800;refresher=uac"), ALLOWS], sdp=ANSWER)
+    table.take("ACK")
+    session.bye()
+    table.respond(table.take("BYE"), 200)
+    await table.wait(40)
+    assert table.clock.pending == 0

@@ -304,6 +304,11 @@ async def test_answered_and_hung_up_on(phone: Phone, scenario: str) -> None:
     assert phone.agent.sessions == ()
 
 
+async def test_the_answer_is_repeated_until_a_slow_ack(phone: Phone) -> None:
+    await calls(phone, "uac-invite-200-slow-ack-bye")
+    assert phone.endpoint.counters["sent"] > 2  # the 200s to INVITE, and that to BYE
+
+
 async def test_their_answer_comes_in_the_ack(phone: Phone) -> None:
     await calls(phone, "uac-invite-no-offer-200-bye")
     assert parse_audio(phone.told(Accepted)[0].sdp).port == 6000

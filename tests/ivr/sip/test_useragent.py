@@ -10,6 +10,7 @@ import pytest
 from ivr.sip.dialog import Hop
 from ivr.sip.digest import Credentials
 from ivr.sip.endpoint import Response, ServerTransaction
+from ivr.sip.errors import SipError
 from ivr.sip.message import SipRequest
 from ivr.sip.resolver import Resolver
 from ivr.sip.session_events import Accepted, Ended, Failed
@@ -253,3 +254,12 @@ async def test_no_offer_means_no_reliable_responses(table: Table) -> None:
     assert table.take("INVITE").headers.get("supported") == ["timer"]
     table.call(sdp=OFFER)
     assert table.take("INVITE").headers.get("supported") == ["timer", "100rel"]
+
+
+@pytest.mark.parametrize("options", [{"uri": "sip:no spaces@here"}, {"to": Peer("udp", "name", 1)}])
+async def test_a_call_that_cannot_be_sent_leaves_nothing(
+    table: Table, options: dict[str, Any]
+) -> None:
+    with pytest.raises(SipError):
+        table.call(**options)
+    assert table.at_rest()
