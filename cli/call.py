@@ -104,4 +104,5 @@ def _tell(found: StoredCall) -> None:
 
 def _step(event: CallEvent) -> str:
     data: dict[str, Any] = event.data
-    return f"{event.kind:<12} " + "  ".join(f"{key}={value}" for key, value in data.items())
+    details = "  ".join(f"{key}={value}" for key, value in data.items())
+    return f"{event.kind:<12} {details}".rstrip()

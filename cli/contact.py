@@ -82,9 +82,8 @@ def pairs(texts: list[str], option: str, example: str) -> dict[str, str]:
     for text in texts:
         name, sign, value = text.partition("=")
         if not (name and sign and value):
-            raise typer.BadParameter(
-                f"expected something like {example}; got {text}", param_hint=option
-            )
+            message = f"expected something like {example}; got “{text}”"
+            raise typer.BadParameter(message, param_hint=option)
         found[name] = value
     return found
 

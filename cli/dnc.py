@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from cli.contact import pairs
 from cli.home import actor, home_of
 from cli.output import JsonOption, LimitOption, clock, hint, iso, plural, print_json, say, show_rows
+from cli.progress import bar
 from cli.root import COMMANDS, noun
 
 app = noun(COMMANDS["dnc"])
@@ -55,6 +58,49 @@ def add(
             region=home.config.region,
         )
     say(f"{number} is on the do-not-call list{'' if new else ' already'}.")
+
+
+@app.command("import", epilog="Example: tongdai dnc import register.csv --scope voice")
+def import_(
+    ctx: typer.Context,
+    *,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A CSV file, or a plain list.")],
+    scope: Annotated[Scope, typer.Option(help="What is forbidden.")] = Scope.ALL,
+    reason: Annotated[str, typer.Option(help="Why, for the record; none: the file's name.")] = "",
+    mapping: Annotated[
+        list[str] | None,
+        typer.Option("--map", metavar="phone=COLUMN", help="Where the numbers are, if unclear."),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Forbid every number of a file, such as a copy of the national register."""
+    from dataclasses import asdict
+
+    from campaigns.dnc_import import import_file
+
+    home = home_of(ctx)
+    size = file.stat().st_size if file.is_file() else None
+    with home.database() as database, bar("bytes", size) as advance:
+        summary = import_file(
+            database,
+            file,
+            actor=actor(),
+            scope=scope.value,
+            reason=reason,
+            region=home.config.region,
+            mapping=pairs(mapping or [], "--map", "phone=SĐT"),
+            on_progress=lambda _rows, done, _size: advance(done),
+            now=home.now(),
+        )
+    if as_json:
+        print_json(asdict(summary))
+        return
+    say(
+        f"{plural(summary.rows, 'row')} read from {file}: {plural(summary.added, 'number')} "
+        f"forbidden, {summary.already:,} already, {summary.rejected:,} rejected."
+    )
+    if summary.rejects_file:
+        say(f"What was not imported is in {summary.rejects_file}, each row with its reason.")
 
 
 @app.command(epilog="Example: tongdai dnc remove 0912345678")
@@ -143,4 +189,4 @@ def list_(ctx: typer.Context, limit: LimitOption = 50, as_json: JsonOption = Fal
         empty="The do-not-call list is empty.",
     )
     if len(entries) < total:
-        hint(f"{len(entries)} of {plural(total, 'entry').replace('entrys', 'entries')} shown.")
+        hint(f"{len(entries)} of {total:,} shown: see more with --limit.")

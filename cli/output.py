@@ -41,16 +41,19 @@ def hint(text: str) -> None:
     typer.echo(text, err=True)
 
 
-def show(what: RenderableType, *, width: int | None = None) -> None:
-    """Print a table or a picture. In a pipe, `width` columns wide; no line ends in spaces."""
-    screen = console()
+def show(what: RenderableType, stream: IO[str] | None = None, *, width: int | None = None) -> None:
+    """Print a table or a picture on stdout or a stream.
+
+    Where that is no terminal it is `width` columns wide, and no line ends in spaces.
+    """
+    screen = console(stream)
     if screen.is_terminal:
         screen.print(what)
         return
     with screen.capture() as captured:
         screen.print(what, width=width)
     for line in captured.get().splitlines():
-        typer.echo(line.rstrip())
+        typer.echo(line.rstrip(), file=stream)
 
 
 def show_rows(titles: Sequence[str], rows: Iterable[Sequence[object]], *, empty: str) -> None:

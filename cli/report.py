@@ -12,7 +12,7 @@ from typing import IO, TYPE_CHECKING, Annotated
 import typer
 
 from cli.home import Home, home_of
-from cli.output import console, plural, say
+from cli.output import plural, say, show
 from cli.progress import counted
 from cli.root import COMMANDS, noun
 
@@ -123,7 +123,7 @@ def _render(
         elif form is Format.JSON:
             render.write_json(rows, stream)
         else:
-            console(stream).print(render.table(rows))
+            show(render.table(rows), stream)
             stream.write(f"\n{render.summary(totals)}\n")
 
 

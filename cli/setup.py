@@ -60,8 +60,11 @@ def _configuration(home: Path) -> list[str]:
 def _database(home: Home) -> str:
     from store.database import Database
 
-    database = Database.open(home.config.database, home=home.path, migrate=True)
+    before = os.umask(0o077)  # like the folders: this user's alone
     try:
-        return database.place
+        database = Database.open(home.config.database, home=home.path, migrate=True)
     finally:
-        database.close()
+        os.umask(before)
+    place = database.place
+    database.close()
+    return place
