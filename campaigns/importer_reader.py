@@ -99,7 +99,7 @@ def _read_elsewhere(source: Source, layout: Layout, region: str) -> Generator[Ba
             yield message
         if message is not None:
             raise message
-    except EOFError as error:
+    except (EOFError, OSError) as error:
         raise CampaignsError(
             f"The process that read {source.path} has died (exit code {child.exitcode}): "
             "run the import again; what it wrote already is recognised."

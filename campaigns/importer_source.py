@@ -129,11 +129,8 @@ def parse(lines: Iterable[str], delimiter: str, width: int) -> Iterator[Record]:
         except csv.Error:
             yield from _line_by_line(pending, delimiter, done)
         else:
-            if (
-                len(pending) > 1
-                and len(cells) != width
-                and _was_swallowed(pending, delimiter, width)
-            ):
+            share = 0.5 if len(cells) != width else 0.99
+            if len(pending) > 1 and _was_swallowed(pending, delimiter, width, share):
                 yield from _line_by_line(pending, delimiter, done)
             else:
                 yield Record(done + 1, cells)
@@ -164,10 +161,13 @@ def _loosely(line: str, delimiter: str) -> list[str]:
     return next(csv.reader([line], delimiter=delimiter))
 
 
-def _was_swallowed(lines: list[str], delimiter: str, width: int) -> bool:
-    """Say whether several rows became one cell between two stray quotes."""
+def _was_swallowed(lines: list[str], delimiter: str, width: int, share: float) -> bool:
+    """Say whether several rows became one cell between two stray quotes.
+
+    They did where more than a `share` of the lines are rows by themselves.
+    """
     alone = list(_line_by_line(lines, delimiter, 0))
-    return sum(len(record.cells) == width for record in alone) > len(alone) / 2
+    return sum(len(record.cells) == width for record in alone) > len(alone) * share
 
 
 def _lines(text: Iterable[str], encoding: Encoding) -> Iterator[str]:
