@@ -17,7 +17,7 @@ from pathlib import Path
 from aiohttp import web
 from sqlalchemy import make_url
 
-from campaigns.dialler import Dialler
+from campaigns.dialler import Dialler, node_name
 from ivr.phone import Phone
 from ivr.sip.errors import TransportError
 from recordings import catalogue
@@ -63,10 +63,11 @@ class Server:
         Raises AlreadyRunning, CannotListen, StoreError, ConfigError, MediaError.
         """
         async with AsyncExitStack() as parts:
-            run = parts.enter_context(RunDir(self.home))
+            run = await parts.enter_async_context(self._home())
             db = await parts.enter_async_context(self._database())
             phone = self.phone = await parts.enter_async_context(self._phone())
-            self._dialler = make_dialler(self.config, self.home, db, phone)
+            node = await asyncio.to_thread(node_name, self.home)
+            self._dialler = make_dialler(self.config, self.home, db, phone, node=node)
             metrics = Metrics()
             self.telephony = Telephony(db, phone, self._dialler, metrics)
             app = make_app(self.telephony, run.token, metrics.registry)
@@ -90,6 +91,15 @@ class Server:
     def hang_up(self) -> None:
         """Do not wait any longer for calls to end."""
         self._hurry.set()
+
+    @asynccontextmanager
+    async def _home(self) -> AsyncIterator[RunDir]:
+        run = RunDir(self.home)
+        await asyncio.to_thread(run.__enter__)
+        try:
+            yield run
+        finally:
+            await asyncio.to_thread(run.__exit__)
 
     @asynccontextmanager
     async def _database(self) -> AsyncIterator[Database]:
@@ -116,11 +126,11 @@ class Server:
 
     @asynccontextmanager
     async def _http(self, app: web.Application) -> AsyncIterator[str]:
-        runner = web.AppRunner(app, access_log=None)
+        runner = web.AppRunner(app, access_log=None, shutdown_timeout=2.0)
         await runner.setup()
         bind = self.config.http.bind
         try:
-            site = web.TCPSite(runner, bind.host, bind.port, shutdown_timeout=2.0)
+            site = web.TCPSite(runner, bind.host, bind.port)
             try:
                 await site.start()
             except OSError as error:

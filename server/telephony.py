@@ -41,6 +41,7 @@ from store.database import Database
 from store.errors import StoreError
 
 log = logging.getLogger(__name__)
+VERSION = version("tongdai")
 sip_log = logging.getLogger("sip")
 
 
@@ -71,14 +72,15 @@ def make_phone(config: Config, home: Path, *, trace: bool, environment: Mapping[
     )
 
 
-def make_dialler(config: Config, home: Path, db: Database, phone: Phone) -> Dialler:
-    """The dialler of every running campaign."""
+def make_dialler(config: Config, home: Path, db: Database, phone: Phone, *, node: str) -> Dialler:
+    """The dialler of every running campaign; `node` as `campaigns.dialler.node_name` gives it."""
     compliance = Compliance(Preset(config.compliance.preset), home=str(config.timezone))
     return Dialler(
         db,
         MarkedPhone(phone),
         PromptStore(home / "prompts" / ".prepared"),
         home=home,
+        node=node,
         compliance=compliance,
         recordings=home / "recordings",
     )
@@ -140,7 +142,7 @@ class Telephony:
         rates = {one.name: one.calls_per_second for one in figures}
         stats = self._phone.plane.stats()
         return Snapshot(
-            version=version("tongdai"),
+            version=VERSION,
             pid=os.getpid(),
             started_at=self._started_at,
             at=self._now(),
