@@ -63,7 +63,7 @@ def create(
     *,
     name: Name,
     list_name: Annotated[str, typer.Option("--list", metavar="LIST", help="Whom to call.")],
-    trunk: Annotated[str, typer.Option(metavar="TRUNK", help="Over which [[trunk]].")],
+    trunk: Annotated[str, typer.Option(metavar="TRUNK", help="Over which trunk of tongdai.toml.")],
     mode: Annotated[Mode, typer.Option(help="broadcast plays a message and takes a key.")] = (
         Mode.BROADCAST
     ),

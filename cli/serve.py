@@ -28,7 +28,8 @@ def serve(
         bool, typer.Option("--trace-sip", help="Log every SIP message, secrets masked.")
     ] = False,
     log_format: Annotated[
-        LogFormat | None, typer.Option(help="In place of [log] format.", show_default=False)
+        LogFormat | None,
+        typer.Option(help="In place of the one in tongdai.toml."),
     ] = None,
 ) -> None:
     """Run the server: it makes the calls of every running campaign.

@@ -58,9 +58,13 @@ class _Masked(logging.Formatter):
     def trouble(self, record: logging.LogRecord) -> str:
         return self.formatException(record.exc_info) if record.exc_info else ""
 
+    def attached(self, record: logging.LogRecord) -> str:
+        """A text of several lines that came along (`extra={"text": …}`), such as a message."""
+        return str(record.__dict__.get("text", ""))
+
 
 class Lines(_Masked):
-    """One line a record, for people; a traceback follows, indented."""
+    """One line a record, for people; a message or a traceback that belongs to it is indented."""
 
     def format(self, record: logging.LogRecord) -> str:
         """2026-11-21T15:04:05.123+07:00 WARNING trunk carrier is down [campaign=tet call=…]"""
@@ -70,9 +74,9 @@ class Lines(_Masked):
         line = f"{self.time(record)} {record.levelname:<7} {message}"
         if marks:
             line += f" [{marks}]"
-        if trouble := self.trouble(record):
-            line += "\n  " + trouble.replace("\n", "\n  ")
-        return self.mask(line)
+        attached = [text.translate(_VISIBLE) for text in self.attached(record).splitlines()]
+        below = [*attached, *self.trouble(record).splitlines()]
+        return self.mask("\n  ".join([line, *below]))
 
 
 class Json(_Masked):
@@ -87,6 +91,7 @@ class Json(_Masked):
             "logger": record.name,
             "campaign": record.__dict__["campaign"],
             "call": record.__dict__["call"],
+            "text": self.attached(record),
             "exception": self.trouble(record),
         }
         known = {name: self.mask(value) for name, value in facts.items() if value}

@@ -91,6 +91,20 @@ def test_a_traceback_follows_indented() -> None:
     assert all(line.startswith("  ") for line in lines[1:])
 
 
+MESSAGE = "INVITE sip:a@b SIP/2.0\r\nFrom: x\x1b[31m\r\n\r\nv=0\r\n"
+
+
+def test_a_sip_message_follows_indented() -> None:
+    lines = written("text", lambda: log.info("--> peer", extra={"text": MESSAGE})).splitlines()
+    assert lines[0].endswith("INFO    --> peer")
+    assert lines[1:] == ["  INVITE sip:a@b SIP/2.0", r"  From: x\x1b[31m", "  ", "  v=0"]
+
+
+def test_a_sip_message_in_json_is_one_text() -> None:
+    record = json.loads(written("json", lambda: log.info("-->", extra={"text": MESSAGE})))
+    assert record["text"] == MESSAGE
+
+
 def test_a_traceback_in_json_is_part_of_the_object() -> None:
     assert "KeyError" in json.loads(written("json", fail))["exception"]
 
