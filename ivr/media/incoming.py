@@ -152,7 +152,9 @@ class Incoming:
         if digit:
             self._on_event(Digit(digit.digit, digit.duration_ms, "rfc4733"))
         # A key cuts a prompt short when it goes down. Letting it go must not cut the next one.
-        if pressed != before if pressed and not digit else pressed or (digit and not before):
+        went_down = pressed is not None and (pressed != before or digit is not None)
+        only_end_came = digit is not None and before is None
+        if went_down or only_end_came:
             self._on_barge()
 
     def _listen(self, payload: bytes, law: Law) -> None:

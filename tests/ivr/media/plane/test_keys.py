@@ -45,12 +45,28 @@ async def test_a_key_ends_the_prompt_before_it_is_let_go(
     party = await join(plane)
     number = party.session.play(make_prompt(600))
     await party.peer.hears_tone(600)
-    party.peer.press("5", 100, lose=range(1, 7))  # the key is down
+    party.peer.hush()
+    party.peer.press("5", 100, lose=range(1, 7))  # the key goes down
     assert await party.log.wait(PlayEnded) == PlayEnded(number, "barged")
     assert party.log.of(Digit) == []
     second = party.session.play(make_prompt(800, ms=500))
-    await party.log.wait(Digit)  # it is up again: that does not end the second
+    await party.session.report()  # it plays by now
+    party.peer.press("5", 100, lose=range(6))  # the key is let go: that does not end the second
+    assert await party.log.wait(Digit) == Digit("5", 100, "rfc4733")
     assert await party.log.wait(PlayEnded, 2) == PlayEnded(second, "completed")
+
+
+async def test_two_presses_end_two_prompts(
+    plane: MediaPlane, join: Join, make_prompt: MakePrompt
+) -> None:
+    party = await join(plane)
+    for number, key in enumerate("55"):
+        party.session.play(make_prompt(600))
+        await party.session.report()
+        party.peer.timestamp += 8000
+        party.peer.press(key)
+        await party.log.wait(PlayEnded, number + 1)
+    assert [event.reason for event in party.log.of(PlayEnded)] == ["barged", "barged"]
 
 
 async def test_a_prompt_that_must_be_heard_is_not_ended(

@@ -1,11 +1,16 @@
-"""Whom a call believes: the rules of ivr.media.latch, without sockets."""
+"""Whom a call believes: the rules of ivr.media.latch, and the socket that obeys them."""
 
 from __future__ import annotations
 
+import socket
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ivr.media.latch import PROBATION, SETTLED, Endpoint, Latch, Verdict
+from ivr.media.line import Line
+from ivr.media.rtp import RtpPacket, pack_rtp
 
 PHONE = ("203.0.113.5", 4000)
 SAME_HOST = ("203.0.113.5", 4444)
@@ -90,3 +95,25 @@ def test_while_the_phone_is_silent_nobody_locks_quickly(
     verdicts = [latch.offer(*packet) for packet in packets]
     assert Verdict.LOCK not in verdicts
     assert latch.offer(PHONE, 9, 9) is Verdict.LOCK
+
+
+def test_what_a_stranger_sent_before_the_address_was_latched_is_not_heard() -> None:
+    def packet(number: int) -> bytes:
+        return pack_rtp(RtpPacket(8, False, number, number * 160, 7, b"\xd5" * 160))
+
+    line = Line("127.0.0.1", 0)
+    with (
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as phone,
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger,
+    ):
+        phone.bind(("127.0.0.1", 0))
+        stranger.bind(("127.0.0.66", 0))
+        line.aim(*phone.getsockname())
+        for number, sender in enumerate((phone, stranger, phone, stranger)):
+            sender.sendto(packet(number), ("127.0.0.1", line.port))
+        heard = [line.read({8}) for _ in range(4)]
+        with pytest.raises(BlockingIOError):
+            line.read({8})
+        assert [got.sequence for got in heard if got] == [0, 2]
+        assert line.dropped == 2
+        line.close()
