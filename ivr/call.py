@@ -9,28 +9,24 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from ivr.chronicle import Chronicle
 from ivr.descriptions import Descriptions
 from ivr.media import events as heard
 from ivr.media.prompts import Prompt
 from ivr.media.session import MediaSession
-from ivr.result import SipStory, decide
 from ivr.sip import session_events as sip
 from ivr.sip.sdp import SdpError, Stream, agree, answer, parse_audio
 from ivr.sip.session import Session
 from ivr.slots import Slot
-from ivr.story import CallStory, OnStory, Side, StoryEvent, printable
+from ivr.story import CallStory, Side, printable
 from ivr.typed import Typed
 
 log = logging.getLogger(__name__)
 
 Script = Callable[["Call"], Awaitable[None]]
-
-RINGING = frozenset({180, 183})
 
 
 class CallOver(Exception):
@@ -46,28 +42,26 @@ class Call:
         session: Session,
         media: MediaSession,
         sdp: Descriptions,
-        story: CallStory,
+        chronicle: Chronicle,
         slot: Slot | None,
-        on_event: OnStory,
         on_finished: Callable[[Call], None],
     ) -> None:
-        self.story = story
+        self.chronicle = chronicle
+        self.story = chronicle.story
+        self.tell = chronicle.tell
         self.session = session
         self.media = media
         self.sdp = sdp
-        self.facts = SipStory()
         self.redirect: tuple[str, ...] = ()
         loop = asyncio.get_running_loop()
         self.settled: asyncio.Future[bool] = loop.create_future()  # True: answered
         self.over: asyncio.Future[None] = loop.create_future()
         self._slot = slot
-        self._on_event = on_event
         self._on_finished = on_finished
         self._typed = Typed()
-        self._key_source: str | None = None
         self._plays: dict[int, asyncio.Future[str]] = {}
         self._amd: asyncio.Future[str] | None = None
-        self._finished = False
+        self._finishing: asyncio.Future[CallStory] | None = None
         session.on_event = self._signalled
         media.on_event = self._heard
 
@@ -118,8 +112,7 @@ class Call:
         self._amd = asyncio.get_running_loop().create_future()
         self.media.detect_machine()
         verdict = await self._amd
-        self.story.amd = verdict
-        self.facts = replace(self.facts, amd=verdict)
+        self.chronicle.judged(verdict)
         return verdict
 
     async def record(self, path: Path) -> None:
@@ -151,8 +144,7 @@ class Call:
         """Tell the caller that it rings (180)."""
         self._require_up()
         self.session.ring(180)
-        self.story.ringing_at = self.story.ringing_at or datetime.now(UTC)
-        self.tell("ringing")
+        self.chronicle.ringing()
 
     async def answer(self) -> None:
         """Answer an incoming call and wait until the audio is agreed.
@@ -164,7 +156,7 @@ class Call:
         try:
             body = self.sdp.offer() if offer is None else self._answer_to(offer)
         except SdpError as error:
-            self.story.note = str(error)
+            self.chronicle.note(str(error))
             self.reject(488)
             raise CallOver(f"call {self.story.call_id}: {error}") from error
         self.session.accept(body)
@@ -179,8 +171,7 @@ class Call:
 
     def stop_ringing(self) -> None:
         """Nobody takes it: cancel an outgoing call."""
-        self.facts = replace(self.facts, cancelled=True)
-        self.tell("cancel")
+        self.chronicle.gives_up()
         self.session.cancel()
 
     async def hangup(self) -> None:
@@ -189,7 +180,7 @@ class Call:
 
     def abandon(self) -> None:
         """Note that a person answered and nobody came for them within the limit."""
-        self.facts = replace(self.facts, abandoned=True)
+        self.chronicle.abandoned()
 
     async def run(self, script: Script) -> CallStory:
         """Run a script to its end or to the hang-up; then the call is over and its story whole."""
@@ -203,26 +194,20 @@ class Call:
             # That the other side hung up while the script asked for something is no fault.
             if isinstance(outcome, Exception) and not isinstance(outcome, CallOver):
                 self._script_failed(outcome)
-            await asyncio.shield(self.finish())
+            await self.finish()
         return self.story
 
     # -- the end ---------------------------------------------------------------------------
 
     async def finish(self) -> CallStory:
         """Hang up if need be, close the media, decide the result, give the slot back."""
-        if self._finished:
-            return self.story
-        self._finished = True
+        if self._finishing is None:
+            self._finishing = asyncio.ensure_future(self._finish())
+        return await asyncio.shield(self._finishing)
+
+    async def _finish(self) -> CallStory:
         self._hang_up("us")
-        report = await self.media.close()
-        story = self.story
-        story.packets_sent = report.packets_sent
-        story.packets_received = report.packets_received
-        story.packets_lost = report.packets_lost
-        if report.packets_received:
-            story.jitter_ms, story.mos = report.jitter_ms, report.mos
-        story.result = decide(self.facts)
-        self.tell("end", result=str(story.result), by=story.hangup_by, code=story.sip_code)
+        story = self.chronicle.conclude(await self.media.close())
         if self._slot is not None:
             self._slot.release()
         self._on_finished(self)
@@ -230,12 +215,7 @@ class Call:
 
     def _script_failed(self, error: Exception) -> None:
         log.error("call %s: its script failed", self.story.call_id, exc_info=error)
-        self.blame_ourselves(f"the script failed: {type(error).__name__}: {error}")
-
-    def blame_ourselves(self, note: str) -> None:
-        """Make the result `failed`: whatever happened to the customer was our doing."""
-        self.facts = replace(self.facts, our_fault=True)
-        self.story.note = self.story.note or note
+        self.chronicle.blame_ourselves(f"the script failed: {type(error).__name__}: {error}")
 
     def _hang_up(self, by: Side) -> None:
         if self.over.done():
@@ -246,8 +226,7 @@ class Call:
     def _ended(self, by: Side) -> None:
         if self.over.done():
             return
-        self.story.hangup_by = by
-        self.story.ended_at = datetime.now(UTC)
+        self.chronicle.hung_up(by)
         self.over.set_result(None)
         for waiter in (*self._plays.values(), self._amd):
             if waiter is not None and not waiter.done():
@@ -280,41 +259,24 @@ class Call:
                 self._ended(by)
 
     def _rings(self, event: sip.Ringing) -> None:
-        rang = event.status in RINGING or event.sdp is not None
-        facts = self.facts
-        self.facts = replace(facts, provisionals=facts.provisionals + 1, rang=facts.rang or rang)
-        if rang and self.story.ringing_at is None:
-            self.story.ringing_at = datetime.now(UTC)
-            self.tell("ringing", code=event.status, early_media=event.sdp is not None)
+        self.chronicle.rings(event)
         if event.sdp is not None:
             self._connect(event.sdp)
 
     def _accepted(self, sdp: bytes | None) -> None:
-        self.story.answered_at = datetime.now(UTC)
-        self.story.sip_code, self.story.sip_reason = 200, "OK"
-        self.facts = replace(self.facts, answered=True, status=200)
-        self.tell("answered")
+        self.chronicle.accepted()
         if sdp is not None and not self._connect(sdp):
-            self.blame_ourselves("the other side's SDP could not be used")
+            self.chronicle.blame_ourselves("the other side's SDP could not be used")
             self._hang_up("us")
         if not self.settled.done():
             self.settled.set_result(True)
 
     def _failed(self, event: sip.Failed) -> None:
-        self.story.sip_code, self.story.sip_reason = event.status, printable(event.reason)
-        self.story.note = self.story.note or _warning(event)
-        self.facts = replace(self.facts, status=event.status, local=event.local)
+        by = self.chronicle.failed(event)
         self.redirect = event.redirect
-        self.tell(
-            "refused",
-            code=event.status,
-            reason=self.story.sip_reason,
-            local=event.local,
-            answered_late=event.answered_late,
-        )
         if not self.settled.done():
             self.settled.set_result(False)
-        self._ended("us" if self.facts.cancelled else "network" if event.local else "them")
+        self._ended(by)
 
     def _offered(self, sdp: bytes) -> None:
         """A re-INVITE or UPDATE with an offer: hold, or the audio goes somewhere else."""
@@ -338,7 +300,7 @@ class Call:
         try:
             self._stream(agree(self.sdp.ours, parse_audio(sdp)))
         except SdpError as error:
-            self.story.note = str(error)
+            self.chronicle.note(str(error))
             return False
         return True
 
@@ -371,39 +333,20 @@ class Call:
                 if self._amd is not None and not self._amd.done():
                     self._amd.set_result(verdict)
             case heard.RtpStopped(silent_for=seconds):
-                self.story.note = f"no audio came from the other side for {seconds:.0f} s"
+                self.chronicle.note(f"no audio came from the other side for {seconds:.0f} s")
                 self._hang_up("network")
             case heard.RecordingFailed(reason=reason):
-                self.story.note = reason
+                self.chronicle.note(reason)
                 self.tell("recording_failed", reason=reason)
             case heard.WorkerDied(reason=reason):
-                self.blame_ourselves(reason)
+                self.chronicle.blame_ourselves(reason)
                 self._hang_up("us")
 
     def _pressed(self, digit: str, source: str) -> None:
-        """Count a key once: some phones send it as RFC 4733 and as INFO; the first kind wins."""
-        if self._key_source is None:
-            self._key_source = source
-        if source != self._key_source:
-            return
-        self.story.keys += digit
-        self.tell("key", digit=digit, source=source)
-        self._typed.press(digit)
-        if source == "info":  # RTP keys stop the prompt in the worker itself
-            self.media.stop()
-
-    def tell(self, kind: str, **data: Any) -> None:
-        """Add a line to the call's story."""
-        self._on_event(StoryEvent(datetime.now(UTC), kind, data))
-
-
-def _warning(event: sip.Failed) -> str | None:
-    """What the network said beside the status: Reason (RFC 3326) or Warning (RFC 3261 §20.43)."""
-    for name in ("reason", "warning"):
-        for header, value in event.headers:
-            if header.lower() == name:
-                return printable(value)
-    return None
+        if self.chronicle.pressed(digit, source):
+            self._typed.press(digit)
+            if source == "info":  # RTP keys stop the prompt in the worker itself
+                self.media.stop()
 
 
 async def _either(one: asyncio.Future[Any], other: asyncio.Future[Any]) -> None:

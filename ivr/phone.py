@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 
 from ivr.admission import RETRY_AFTER, LagMeter, Load, Source, judge
 from ivr.call import Call
+from ivr.chronicle import Chronicle
 from ivr.descriptions import Descriptions
 from ivr.media.errors import MediaError
 from ivr.media.plane import MediaConfig, MediaPlane
@@ -20,6 +21,7 @@ from ivr.media.session import MediaSession
 from ivr.result import Result
 from ivr.sip.authenticator import Granted, Secret
 from ivr.sip.endpoint import Endpoint
+from ivr.sip.errors import SipError
 from ivr.sip.message import Address, SipRequest, SipUri, parse_uri
 from ivr.sip.registrar import Registrar
 from ivr.sip.screening import ACCEPT, DROP, Screening, refuse
@@ -131,7 +133,7 @@ class Phone:
             story = CallStory(call_id, "out", number, caller_id=caller_id, trunk=slot.trunk)
             call = await self._place(trunk, user, story, slot, on_event)
             await self._wait_for_answer(call, ring_timeout)
-            if call.facts.answered:
+            if call.chronicle.facts.answered:
                 return call
             await call.finish()
             if story.result is Result.FORBIDDEN:
@@ -168,33 +170,47 @@ class Phone:
         sdp = Descriptions(Audio(media.host, media.port, config.codecs))
         shown = to_carrier(story.caller_id, replace(config, prefix="")) or trunk.user
         dialled = user or to_carrier(story.number, config)
-        story.invited_at = datetime.now(UTC)
-        session = self.agent.invite(
-            uri=trunk.uri(dialled),
-            to=trunk.peer,
-            from_=Address(uri=SipUri(user=shown, host=config.host)),
-            to_addr=Address(uri=SipUri(user=dialled, host=config.host)),
-            sdp=sdp.offer(),
-            credentials=trunk.credentials,
-            headers=[("P-Asserted-Identity", f"<sip:{shown}@{config.host}>")],
-        )
-        story.sip_call_id = session.id
+        try:
+            session = self.agent.invite(
+                uri=trunk.uri(dialled),
+                to=trunk.peer,
+                from_=Address(uri=SipUri(user=shown, host=config.host)),
+                to_addr=Address(uri=SipUri(user=dialled, host=config.host)),
+                sdp=sdp.offer(),
+                credentials=trunk.credentials,
+                headers=[("P-Asserted-Identity", f"<sip:{shown}@{config.host}>")],
+            )
+        except SipError as error:
+            await media.close()
+            raise _not_dialled(story, slot, error) from error
+        chronicle = Chronicle(story, self._listener(story, on_event))
+        chronicle.invited(dialled, session.id)
+        return self._call(session, media, sdp, chronicle, slot)
+
+    def _call(
+        self,
+        session: Session,
+        media: MediaSession,
+        sdp: Descriptions,
+        chronicle: Chronicle,
+        slot: Slot | None,
+    ) -> Call:
         call = Call(
-            session=session, media=media, sdp=sdp, story=story, slot=slot,
-            on_event=self._listener(story, on_event), on_finished=self._forget,
-        )  # fmt: skip
-        self.calls[story.call_id] = call
-        call.tell("invite", to=dialled, trunk=config.name, attempt_call_id=session.id)
+            session=session,
+            media=media,
+            sdp=sdp,
+            chronicle=chronicle,
+            slot=slot,
+            on_finished=self._forget,
+        )
+        self.calls[call.story.call_id] = call
         return call
 
     async def _open_media(self, story: CallStory, slot: Slot, toward: str) -> MediaSession:
         try:
             return await self.plane.open(call_id=str(story.call_id), toward=toward)
         except MediaError as error:
-            slot.release()
-            story.result, story.note = Result.FAILED, str(error)
-            story.ended_at, story.hangup_by = datetime.now(UTC), "us"
-            raise CallFailed(story) from error
+            raise _not_dialled(story, slot, error) from error
         except BaseException:
             slot.release()
             raise
@@ -207,8 +223,8 @@ class Phone:
                 call.stop_ringing()
                 await asyncio.wait({call.settled})
         except asyncio.CancelledError:
-            call.blame_ourselves("the server stopped while it was calling")
-            await asyncio.shield(call.finish())
+            call.chronicle.blame_ourselves("the server stopped while it was calling")
+            await call.finish()
             raise
 
     # -- incoming --------------------------------------------------------------------------
@@ -236,11 +252,8 @@ class Phone:
             return
         codecs = trunk.config.codecs if trunk else CODECS
         sdp = Descriptions(Audio(media.host, media.port, codecs))
-        call = Call(
-            session=session, media=media, sdp=sdp, story=story, slot=slot,
-            on_event=self._listener(story, None), on_finished=self._forget,
-        )  # fmt: skip
-        self.calls[story.call_id] = call
+        chronicle = Chronicle(story, self._listener(story, None))
+        call = self._call(session, media, sdp, chronicle, slot)
         call.tell("incoming", dialled=story.caller_id, trunk=story.trunk)
         await call.run(self.on_call or _nobody_there)
 
@@ -329,6 +342,14 @@ def _diverted_to(redirect: Sequence[str], trunk: Trunk) -> str | None:
         if uri.user and (uri.host in trunk.addresses or uri.host == trunk.config.host):
             return uri.user
     return None
+
+
+def _not_dialled(story: CallStory, slot: Slot, error: Exception) -> CallFailed:
+    """The end of a call that never left this machine: our own fault, and nobody was rung."""
+    slot.release()
+    story.result, story.note = Result.FAILED, str(error)
+    story.ended_at, story.hangup_by = datetime.now(UTC), "us"
+    return CallFailed(story)
 
 
 async def _nobody_there(call: Call) -> None:

@@ -82,6 +82,13 @@ def decide(story: SipStory) -> Result:
     return _by_class(story)
 
 
+def decide_incoming(story: SipStory) -> Result:
+    """The result of an incoming call, seen from the caller: they got through, or did not."""
+    if story.our_fault:
+        return Result.FAILED
+    return _answered(story) if story.answered else Result.NO_ANSWER
+
+
 def _answered(story: SipStory) -> Result:
     if story.amd in MACHINES:
         return Result.MACHINE

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
@@ -244,6 +245,26 @@ async def test_a_script_that_raises_is_our_fault_and_the_call_is_hung_up(
         assert story.result is Result.FAILED
         assert story.note == "the script failed: KeyError: 'menu'"
         await settled(ours, far)
+
+
+async def test_a_call_over_tcp(make_phone: PhoneMaker) -> None:
+    async with pair(make_phone, hold, transport="tcp") as (ours, far):
+        call = await dial(ours)
+        theirs = next(iter(far.calls.values()))
+        assert theirs.session.source.transport == "tcp"
+        assert (await call.finish()).result is Result.ANSWERED
+        await settled(ours, far)
+
+
+async def test_nobody_listens_on_the_tcp_port_of_a_trunk(make_phone: PhoneMaker) -> None:
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))  # bound and not listening: connections are refused
+        trunk = {"port": closed.getsockname()[1], "transport": "tcp"}
+        async with make_phone(trunk) as ours:
+            story = await fails(ours)
+            assert (story.result, story.sip_code) == (Result.CONGESTION, 503)
+            assert story.hangup_by == "network"
+            await settled(ours)
 
 
 async def test_a_carrier_that_is_full_is_followed_by_the_next(make_phone: PhoneMaker) -> None:
