@@ -138,7 +138,7 @@ class Exchange:
         """Return losses, and deviations of spacing in ms, over all calls."""
         lost, deviations = 0, []
         for port, stamps in self.stamps.items():
-            steps = np.diff(np.array(self.sequences[port], np.int64)) & 0xFFFF
+            steps = np.diff(np.array(self.sequences[port], np.int64)).astype(np.int64) & 0xFFFF
             lost += int((steps - 1).sum())
             spacing = np.diff(np.array(stamps)) / 1e6
             deviations.append(np.abs(spacing - PERIOD * 1000))
