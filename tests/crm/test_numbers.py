@@ -182,6 +182,7 @@ def test_a_good_number_beside_a_bad_one() -> None:
         ("0912345678" * 100, "too-long"),
         ("0125000155", "not-in-plan"),
         ("09860001", "not-in-plan"),
+        ("0283822123.0", "not-in-plan"),  # the 0 is a float's, not the landline's last digit
         ("3822 1234", "not-in-plan"),
         ("+999123456789", "country"),
         ("1900 1234", "premium-rate"),

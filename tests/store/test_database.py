@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -199,21 +199,19 @@ async def test_many_writers_queue_and_none_is_lost(db: Database) -> None:
 
 def test_writers_in_several_processes_wait_for_each_other(db_url: str) -> None:
     """Two openings of one file share nothing, as two processes share nothing."""
-    first, second = Database.open(db_url), Database.open(db_url)
+    databases = [Database.open(db_url), Database.open(db_url)]
 
-    def write(db: Database, prefix: str) -> None:
-        for number in range(50):
+    def write(db: Database) -> None:
+        for _ in range(50):
             with db.write() as session:
-                add_list(session, f"{prefix}{number}")
+                before = count(session)  # a read lock must not have to become a write lock
+                add_list(session, f"{id(db)} {before}")
 
-    threads = [threading.Thread(target=write, args=args) for args in ((first, "a"), (second, "b"))]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert len(names(first)) == 100
-    first.close()
-    second.close()
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(write, databases))  # raises what they raised
+    assert len(names(databases[0])) == 100
+    for db in databases:
+        db.close()
 
 
 def test_a_lock_held_too_long_is_explained(db_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
