@@ -234,11 +234,12 @@ class FakeCall:
     _pressed: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def run(self, script: Script) -> CallStory:
+        if self.customer.explodes == "run":
+            self.phone.up.discard(self.story.number)  # and the slot is left for the dialler
+            raise RuntimeError("the call fell over")
         hang_up = asyncio.ensure_future(self._behave())
         task = asyncio.ensure_future(_as_coroutine(script(self)))
         try:
-            if self.customer.explodes == "run":
-                raise RuntimeError("the call fell over")
             await asyncio.wait({task, hang_up}, return_when=asyncio.FIRST_COMPLETED)
         finally:
             by = "them" if hang_up.done() else "us"
