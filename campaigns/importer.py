@@ -20,7 +20,7 @@ from sqlalchemy.exc import IntegrityError
 from campaigns import importer_batch, importer_source
 from campaigns.importer_batch import Counts, Seen
 from campaigns.importer_columns import Layout, find_columns
-from campaigns.importer_reader import Batch, reading
+from campaigns.importer_reader import Batch, Refusal, reading
 from campaigns.importer_rejects import Rejects
 from campaigns.importer_rows import Row
 from campaigns.importer_source import Source
@@ -119,20 +119,27 @@ class _Run:
         summary = self._summary
         summary.rows += batch.count
         for refusal in batch.refusals:
-            summary.incomplete += refusal.imported
-            summary.rejected += not refusal.imported
-            summary.reasons[refusal.code] += not refusal.imported
-            if not summary.dry_run:
-                self.rejects.add(refusal.record, refusal.reason)
-                summary.rejects_file = self.rejects.path
+            self._refuse(refusal)
         for row in batch.rows:
             if row.repairs:
                 summary.repairs.update(row.repairs)
-        if batch.rows:
-            store = self._rehearse if summary.dry_run else self._write
-            summary.counts.add(store(batch.rows, write))
+        if batch.rows and summary.dry_run:
+            summary.counts.add(self._rehearse(batch.rows))
+        elif batch.rows:
+            summary.counts.add(self._write(batch.rows, write))
 
-    def _rehearse(self, rows: list[Row], _write: OpenSession) -> Counts:
+    def _refuse(self, refusal: Refusal) -> None:
+        summary = self._summary
+        if refusal.imported:
+            summary.incomplete += 1
+        else:
+            summary.rejected += 1
+            summary.reasons[refusal.code] += 1
+        if not summary.dry_run:
+            self.rejects.add(refusal.record, refusal.reason)
+            summary.rejects_file = self.rejects.path
+
+    def _rehearse(self, rows: list[Row]) -> Counts:
         with self._db.read() as session:
             return importer_batch.rehearse(session, rows, self._summary.list_name, self._seen)
 
