@@ -23,6 +23,7 @@ from ivr.sip.errors import TransportError
 from recordings import catalogue
 from server.config import Config
 from server.http import make_app
+from server.inbound import InboundRecord
 from server.metrics import Metrics
 from server.rundir import RunDir, ServerError
 from server.telephony import Telephony, make_dialler, make_phone
@@ -65,11 +66,16 @@ class Server:
         async with AsyncExitStack() as parts:
             run = await parts.enter_async_context(self._home())
             db = await parts.enter_async_context(self._database())
-            phone = self.phone = await parts.enter_async_context(self._phone())
+            phone = self.phone = make_phone(
+                self.config, self.home, trace=self._trace, environment=self._environment
+            )
             node = await asyncio.to_thread(node_name, self.home)
             self._dialler = make_dialler(self.config, self.home, db, phone, node=node)
             metrics = Metrics()
-            self.telephony = Telephony(db, phone, self._dialler, metrics)
+            inbound = InboundRecord(db, self._dialler.owner)
+            await parts.enter_async_context(inbound.keeping())  # until the last call has ended
+            self.telephony = Telephony(db, phone, self._dialler, metrics, inbound)
+            await parts.enter_async_context(_listening(phone))
             app = make_app(self.telephony, run.token, metrics.registry)
             self.url = await parts.enter_async_context(self._http(app))
             await self._dialler.start()
@@ -113,18 +119,6 @@ class Server:
             await asyncio.to_thread(db.close)
 
     @asynccontextmanager
-    async def _phone(self) -> AsyncIterator[Phone]:
-        phone = make_phone(self.config, self.home, trace=self._trace, environment=self._environment)
-        try:
-            try:
-                await phone.start()
-            except TransportError as error:
-                raise _cannot_listen("[sip] bind", str(error)) from error
-            yield phone
-        finally:
-            await phone.close()
-
-    @asynccontextmanager
     async def _http(self, app: web.Application) -> AsyncIterator[str]:
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=2.0)
         await runner.setup()
@@ -140,6 +134,18 @@ class Server:
             yield f"http://{'127.0.0.1' if host == '0.0.0.0' else host}:{port}"  # noqa: S104  compared with
         finally:
             await runner.cleanup()
+
+
+@asynccontextmanager
+async def _listening(phone: Phone) -> AsyncIterator[None]:
+    try:
+        try:
+            await phone.start()
+        except TransportError as error:
+            raise _cannot_listen("[sip] bind", str(error)) from error
+        yield
+    finally:
+        await phone.close()
 
 
 def _cannot_listen(key: str, said: str) -> CannotListen:

@@ -25,6 +25,7 @@ from ivr.slots import Slot
 from ivr.story import CallStory, OnStory, StoryEvent
 from ivr.trunks import Trunk
 from server.config import Config
+from server.inbound import InboundRecord
 from server.live import (
     CampaignLive,
     Health,
@@ -124,6 +125,7 @@ class Telephony:
         phone: Phone,
         dialler: Dialler,
         metrics: Metrics,
+        inbound: InboundRecord,
         *,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
@@ -131,7 +133,7 @@ class Telephony:
         self._started_at = now()
         self.stopping = False
         phone.on_story = self._tell
-        self._metrics = metrics
+        self._metrics, self._inbound = metrics, inbound
         metrics.watch(self.snapshot)
 
     def snapshot(self) -> Snapshot:
@@ -186,6 +188,7 @@ class Telephony:
 
     def _tell(self, story: CallStory, event: StoryEvent) -> None:
         self._metrics.tell(story, event)
+        self._inbound.tell(story, event)
         about = {"call": str(story.call_id)}
         if event.kind == "end":
             log.info("%s", _ended(story), extra=about)
