@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import argparse
 import multiprocessing as mp
-import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from typing import Any
 
@@ -17,7 +16,7 @@ from rich.console import Console
 
 from benchmarks import report
 from benchmarks.machine import describe
-from benchmarks.parts import PARTS
+from benchmarks.parts import PARTS, measure
 from benchmarks.report import Figure
 
 
@@ -32,20 +31,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     figures: list[Figure] = []
     details: dict[str, Any] = {}
     for name in options.only:
-        console.print(f"{name}: measuring, load {os.getloadavg()[0]:.1f}", style="dim")
-        found = _apart(PARTS[name], options.quick)
+        found, others = _apart(name, options.quick)
+        console.print(f"{name}: measured; other programs used {others} cores meanwhile")
         figures += found["figures"]
-        details[name] = found["details"]
-    machine["load_after"] = list(os.getloadavg())
+        details[name] = {"others_cores": others, "found": found["details"]}
     report.show(figures, machine, console)
     console.print(f"All of it: {report.save(figures, machine, details)}", soft_wrap=True)
     return 1 if report.missed(figures) else 0
 
 
-def _apart(part: Callable[[bool], dict[str, Any]], quick: bool) -> dict[str, Any]:
+def _apart(name: str, quick: bool) -> tuple[dict[str, Any], float]:
     """Measure in a fresh process, so that what ran before is in nobody's memory."""
     with ProcessPoolExecutor(1, mp_context=mp.get_context("spawn")) as pool:
-        return pool.submit(part, quick).result()
+        return pool.submit(measure, name, quick).result()
 
 
 if __name__ == "__main__":

@@ -31,6 +31,7 @@ RAMP: Final = 50.0  # calls a second until all are up
 SETTLE: Final = 2.0  # seconds from the last answer to the measurement
 PEER_CALLS: Final = 50
 PEER_RAMP: Final = 10.0
+AT_ONCE: Final = 10  # hung up
 SPARE: Final = 60.0  # seconds that SIPp waits beyond what a run takes
 
 SPACING_LIMIT: Final = 3.0  # ms
@@ -50,8 +51,8 @@ class Live:
     calls: int
     seconds: float
     heard: Heard
-    cpu_percent: float  # of a core per call
-    kilobytes: float  # per call
+    cpu_percent: float  # of a core per call, of all its processes
+    kilobytes: float  # per call, of all its processes
 
     @property
     def lost(self) -> int:
@@ -64,6 +65,7 @@ class Ours:
     """A run of Tongdai, and what it knows itself."""
 
     live: Live
+    signalling_percent: float  # the part of the CPU per call that is the server's own process
     failed: int  # calls
     unheard: int  # packets of the far side that we did not get
     skipped: int  # packets never made, because the pump woke a whole period late
@@ -115,7 +117,10 @@ async def _live(phone: Phone, prompt: Prompt, peer: RtpPeer, count: int, seconds
     one = use(phones.processes())
     await crowd.dial(count - 1)
     await asyncio.sleep(SETTLE)
-    cpu, end = await _window(peer, phones.processes(), seconds)
+    server, *workers = phones.processes()
+    own = use([server]).cpu
+    cpu, end = await _window(peer, [server, *workers], seconds)
+    own = (use([server]).cpu - own) / seconds
     reports = await asyncio.gather(*(call.media.report() for call in crowd.calls))
     late = phone.plane.stats()
     stories = await crowd.hang_up()
@@ -127,6 +132,7 @@ async def _live(phone: Phone, prompt: Prompt, peer: RtpPeer, count: int, seconds
             cpu_percent=round(100 * cpu / count, 4),
             kilobytes=round((end.memory - one.memory) / max(1, count - 1), 1),
         ),
+        signalling_percent=round(100 * own / count, 4),
         failed=count - sum(story.result is Result.ANSWERED for story in stories),
         unheard=sum(report.packets_lost for report in reports),
         skipped=sum(report.skipped for report in reports),
@@ -161,9 +167,9 @@ class Crowd:
         await phones.play_for_ever(call, self._prompt)
 
     async def hang_up(self) -> list[CallStory]:
-        """End one call after the other and return their stories."""
-        for call in self.calls:
-            await call.finish()
+        """End the calls, a few at a time, and return their stories."""
+        for first in range(0, len(self.calls), AT_ONCE):
+            await asyncio.gather(*(call.finish() for call in self.calls[first : first + AT_ONCE]))
         return await asyncio.gather(*self._scripts)
 
 
@@ -232,7 +238,7 @@ def figures(
         figure(
             "packets lost", "", live.lost + ours.unheard + ours.skipped, 0, pyvoip.lost,
             f"{live.lost} to them, {ours.unheard} from them, {ours.skipped} not made; of "
-            f"{evenness.received:,} and {live.heard.sent:,}",
+            f"{evenness.received:,} and {live.heard.sent:,}{_generator_lost(live.heard)}",
         ),
         figure(
             "packet spacing off 20 ms, p99", "ms", evenness.p99_ms, SPACING_LIMIT,
@@ -242,11 +248,18 @@ def figures(
         ),
         figure(
             "CPU per call", "% of a core", live.cpu_percent, CPU_LIMIT, pyvoip.cpu_percent,
-            f"generator {live.heard.cpu:.2f} cores",
+            f"{ours.signalling_percent} of it the server's process, the rest its media workers'",
         ),
         figure("memory per call", "kB", live.kilobytes, MEMORY_LIMIT, pyvoip.kilobytes),
     ]  # fmt: skip
     return [*rows, _beside_asterisk(live, peers.get("Asterisk"), missing)]
+
+
+def _generator_lost(heard: Heard) -> str:
+    """Say where the load generator did not keep up: then the run is worth little."""
+    if not heard.dropped and not heard.unsent:
+        return ""
+    return f"; the generator itself dropped {heard.dropped:,} and failed to send {heard.unsent:,}"
 
 
 def _beside_asterisk(live: Live, asterisk: Live | None, missing: Mapping[str, str]) -> Figure:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import platform
+import resource
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -53,6 +55,35 @@ def children(parent: int, module: str) -> list[int]:
         if int(stat[1]) == parent and module in words:
             found.append(int(folder.name))
     return found
+
+
+class Bystanders:
+    """How much CPU everybody else uses while we measure. Children count once they are reaped."""
+
+    def __init__(self) -> None:
+        self._started = time.monotonic()
+        self._busy = _busy()
+        self._ours = _ours()
+
+    def cores(self) -> float:
+        """Return how many cores the others have used on average so far."""
+        others = (_busy() - self._busy) - (_ours() - self._ours)
+        return round(max(0.0, others) / (time.monotonic() - self._started), 2)
+
+
+def _busy() -> float:
+    """Return the CPU seconds of all processes and interrupts of this machine."""
+    user, nice, system, _, _, *interrupts = map(
+        int, Path("/proc/stat").read_text().splitlines()[0].split()[1:8]
+    )
+    return (user + nice + system + sum(interrupts)) / _TICKS
+
+
+def _ours() -> float:
+    return sum(
+        used.ru_utime + used.ru_stime
+        for used in map(resource.getrusage, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    )
 
 
 def describe() -> dict[str, Any]:

@@ -7,6 +7,7 @@ from dataclasses import asdict
 from typing import Any, Final
 
 from benchmarks import calls, import_contacts, media, setup
+from benchmarks.machine import Bystanders
 from benchmarks.report import Figure
 
 QUICK_ROWS: Final = 20_000
@@ -66,3 +67,10 @@ PARTS: Final[dict[str, Callable[[bool], dict[str, Any]]]] = {
     "import": run_import,
     "media": run_media,
 }
+
+
+def measure(name: str, quick: bool) -> tuple[dict[str, Any], float]:
+    """Measure a part; return what it found, and the cores that other programs used meanwhile."""
+    others = Bystanders()
+    found = PARTS[name](quick)
+    return found, others.cores()

@@ -14,11 +14,11 @@ from rich.table import Column, Table
 
 RESULTS: Final = Path(__file__).parent / "results"
 
-Verdict = Literal["MISSED", "must", "aim", "short of aim", "not measured", ""]
+Verdict = Literal["MISSED", "met", "aim met", "short of aim", "not measured", ""]
 _STYLES: Final[dict[Verdict, str]] = {
     "MISSED": "bold red",
-    "must": "green",
-    "aim": "bold green",
+    "met": "green",
+    "aim met": "bold green",
     "short of aim": "yellow",
 }
 
@@ -56,9 +56,9 @@ class Figure:
             return "MISSED"
         if self.aim is not None:
             if self._keeps(self.aim):
-                return "aim"
-            return "short of aim" if self.must is None else "must"
-        return "" if self.must is None else "must"
+                return "aim met"
+            return "short of aim" if self.must is None else "met"
+        return "" if self.must is None else "met"
 
     def _keeps(self, limit: float) -> bool:
         assert self.measured is not None

@@ -46,6 +46,7 @@ class Heard:
     dropped: int  # came, and found no room in this process's buffer: lost by the generator
     cpu: float  # cores used, over all its life
     late_p99_ms: float  # its own wake-ups
+    late_max_ms: float
 
 
 class Exchange:
@@ -97,6 +98,7 @@ class Exchange:
             dropped=dropped(self.line),
             cpu=round(used, 3),
             late_p99_ms=round(float(np.percentile(self._late, 99)) * 1000, 2),
+            late_max_ms=round(max(self._late) * 1000, 2),
         )
 
     def _receive(self) -> None:
