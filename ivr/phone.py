@@ -16,6 +16,7 @@ from ivr.call import Call
 from ivr.chronicle import Chronicle
 from ivr.descriptions import Descriptions
 from ivr.media.errors import MediaError
+from ivr.media.events import MediaReport
 from ivr.media.plane import MediaConfig, MediaPlane
 from ivr.media.session import MediaSession
 from ivr.result import Result
@@ -239,22 +240,25 @@ class Phone:
         trunk = self._trunk_of(session.source)
         if trunk is None and not self._proved(session):
             return
+        story = _incoming_story(session, trunk)
+        chronicle = Chronicle(story, self._listener(story, None))
+        chronicle.tell("incoming", dialled=story.caller_id, trunk=story.trunk)
         slot = trunk.try_channel() if trunk else None
         if trunk is not None and slot is None:
-            session.reject(503, headers=[("Retry-After", "5")])
+            chronicle.note(
+                f"no channel of {story.trunk} was free (max_calls = {trunk.config.max_calls})"
+            )
+            _turn_away(session, chronicle)
             return
-        story = _incoming_story(session, trunk)
         try:
             media = await self._open_media(story, slot or Slot("", (), None), session.source.host)
         except CallFailed:
-            session.reject(503, headers=[("Retry-After", "5")])
-            log.error("incoming call from %s refused: %s", story.number, story.note)
+            chronicle.blame_ourselves(str(story.note))
+            _turn_away(session, chronicle)
             return
         codecs = trunk.config.codecs if trunk else CODECS
         sdp = Descriptions(Audio(media.host, media.port, codecs))
-        chronicle = Chronicle(story, self._listener(story, None))
         call = self._call(session, media, sdp, chronicle, slot)
-        call.tell("incoming", dialled=story.caller_id, trunk=story.trunk)
         await call.run(self.on_call or _nobody_there)
 
     def _proved(self, session: Session) -> bool:
@@ -333,6 +337,15 @@ def _incoming_story(session: Session, trunk: Trunk | None) -> CallStory:
         trunk=trunk.config.name if trunk else "",
         sip_call_id=session.id,
     )
+
+
+def _turn_away(session: Session, chronicle: Chronicle) -> None:
+    """There is no room for an incoming call: it hears 503, and its story is complete."""
+    session.reject(503, headers=[("Retry-After", "5")])
+    chronicle.story.sip_code = 503
+    chronicle.hung_up("us")
+    story = chronicle.conclude(MediaReport())
+    log.error("incoming call from trunk %s turned away: %s", story.trunk or "none", story.note)
 
 
 def _diverted_to(redirect: Sequence[str], trunk: Trunk) -> str | None:

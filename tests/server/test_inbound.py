@@ -49,7 +49,7 @@ def events(*kinds: str) -> list[StoryEvent]:
 
 
 def rows(session: Session) -> list[CallRow]:
-    return list(session.scalars(select(CallRow)))
+    return list(session.scalars(select(CallRow).order_by(CallRow.started_at)))
 
 
 def kinds(session: Session) -> list[str]:
@@ -116,7 +116,7 @@ bind = "127.0.0.1:0"
 [[trunk]]
 name = "carrier"
 host = "127.0.0.1:5099"
-max_calls = 2
+max_calls = 1
 qualify = 0
 """
 
@@ -185,7 +185,7 @@ async def test_a_locked_database_delays_the_record_not_the_call(
 
 @pytest.mark.slow
 async def test_a_call_that_is_up_is_seen_and_its_end_stored(server: Server, tmp_path: Path) -> None:
-    """As it will be with a call flow, which answers."""
+    """As it will be with a call flow, which answers; a second caller finds the trunk full."""
 
     async def flow(call: Call) -> None:
         await call.answer()
@@ -201,9 +201,12 @@ async def test_a_call_that_is_up_is_seen_and_its_end_stored(server: Server, tmp_
         return [row.ended_at for row in await asyncio.to_thread(ask, tmp_path)] == [None]
 
     await until(up)
+    assert (await rings(phone)).sip_code == 503
     await call.finish()
     await until(lambda: not server.phone.calls)
     await phone.close()
     await server.stop()
-    [row] = await asyncio.to_thread(ask, tmp_path)
+    row, refused = await asyncio.to_thread(ask, tmp_path)
     assert (row.result, row.hangup_by, row.codec) == ("answered", "them", "PCMA")
+    assert (refused.result, refused.sip_code) == ("no_answer", 503)
+    assert refused.note == "no channel of carrier was free (max_calls = 1)"
