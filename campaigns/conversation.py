@@ -1,7 +1,7 @@
 """One claimed call from the INVITE to its settled result.
 
-Whatever happens to it (refusal, hang-up, a fault in the script, the server stopping), its slot is
-given back and its story goes to the outbox, exactly once.
+Whatever happens to it (refusal, hang-up, a fault in the script, the server stopping), its story
+goes to the outbox, exactly once.
 """
 
 from __future__ import annotations
@@ -57,7 +57,6 @@ class Conversation:
             log.exception("call %s to %s failed", claim.call_id, claim.number)
             story = self._cut_short(f"Our own fault: {type(error).__name__}: {error}")
         finally:
-            slot.release()
             self.figures.ended(claim.call_id)
             self._file(story or self._cut_short("The call ended unseen."))
 

@@ -100,7 +100,8 @@ def add(
 def remove(session: Session, name: str, texts: Iterable[str], *, region: str = "VN") -> int:
     """Take numbers out of a list and return how many were in it; their contacts stay.
 
-    Raises NumberRefused for a text that is no number. Campaigns that have started keep them.
+    Raises NumberRefused for a text that is no number. Campaigns that run do
+    not dial them again.
     """
     call_list = get(session, name)
     removed = 0

@@ -146,7 +146,7 @@ class CampaignRun:
                 await self._take_note(look)
                 pause = FIRST_PAUSE
                 continue
-            except (TrunkDown, StoreError, MediaError) as error:
+            except (TrunkDown, StoreError, MediaError, OSError) as error:
                 self._say(f"waiting: {error}", logging.WARNING)
             except Exception as error:
                 log.exception("campaign %s stumbled", self.plan.name)

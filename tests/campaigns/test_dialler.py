@@ -205,16 +205,6 @@ def test_keys_are_taken_and_never_again_means_before_the_next_dial(
     pressed = {ask: "1", refuse: "2"}
 
     async def scenario(world: World) -> None:
-        await world.until(lambda: refuse in world.phone.calls_of)
-
-        # While the call that asked for it is still up, the number is on the list.
-        async def listed() -> bool:
-            found = await world.db.run(lambda s: s.scalars(select(DncEntry)).all(), write=False)
-            return bool(found)
-
-        while not await listed():
-            assert refuse in world.phone.up, "stored only after the call"
-            await asyncio.sleep(0.5)
         await world.until_state("spring", "completed")
         found = await world.status()
         assert found["keys"] == {"1": 1, "2": 1}
@@ -230,19 +220,26 @@ def test_keys_are_taken_and_never_again_means_before_the_next_dial(
     with db.read() as session:
         [entry] = session.scalars(select(DncEntry)).all()
         assert (entry.number, entry.source) == (refuse, "key")
+        call = session.get_one(CallRow, entry.call_id)
+    assert call.ended_at is not None
+    assert entry.created_at < call.ended_at, "listed only when the call was over"
+    with db.read() as session:
         [suppression] = session.scalars(select(Suppression)).all()
         assert (suppression.number, suppression.rule, suppression.until) == (refuse, "dnc", None)
     assert [c.outcome for c in calls(db) if c.number == ask] == ["interested"]
 
 
-def test_a_hang_up_right_after_the_key_still_counts(dial: Callable[..., Any], db: Database) -> None:
+def test_a_refusal_while_the_choice_is_confirmed_counts(
+    dial: Callable[..., Any], db: Database
+) -> None:
     make_list(db, numbers(1))
     make_campaign(db)
 
     async def scenario(world: World) -> None:
         await world.until_state("spring", "completed")
 
-    dial(scenario, lambda _number, _nth: Customer(keys="2", presses_after=5, listens=5))
+    dial(scenario, lambda _number, _nth: Customer(keys="12"))
+    assert [call.outcome for call in calls(db)] == ["do_not_call"]
     with db.read() as session:
         assert session.scalars(select(DncEntry.number)).all() == numbers(1)
 
