@@ -259,7 +259,7 @@ def _generator_lost(heard: Heard) -> str:
     """Say where the load generator did not keep up: then the run is worth little."""
     if not heard.dropped and not heard.unsent:
         return ""
-    return f"; the generator itself dropped {heard.dropped:,} and failed to send {heard.unsent:,}"
+    return f"; the generator itself dropped {heard.dropped:,} and did not send {heard.unsent:,}"
 
 
 def _beside_asterisk(live: Live, asterisk: Live | None, missing: Mapping[str, str]) -> Figure:

@@ -42,7 +42,7 @@ class Heard:
 
     evenness: Evenness
     sent: int
-    unsent: int  # not taken by the kernel
+    unsent: int  # not taken by the kernel, or left out: the generator was late by periods
     dropped: int  # came, and found no room in this process's buffer: lost by the generator
     cpu: float  # cores used, over all its life
     late_p99_ms: float  # its own wake-ups
@@ -80,9 +80,12 @@ class Exchange:
                 time.sleep(wait)
             late = time.monotonic() - started - turn * PHASE
             self._late.append(late)
-            for _ in range(int(late / PHASE) + 1):
-                self._send(turn % PHASES)
-                turn += 1
+            turns = int(late / PHASE) + 1
+            for phase in range(turn, turn + min(turns, PHASES)):
+                self._send(phase % PHASES)
+            turn += turns
+            # Late by a period and more, it leaves the rest out: a burst would be no telephone's.
+            self.unsent += max(0, turns - PHASES) * self._streams // PHASES
             self._receive()
             if orders.poll():
                 if orders.recv() == "stop":
