@@ -300,14 +300,15 @@ def watch(
 
 
 def _status(home: Home, name: str, as_json: bool) -> None:
-    from campaigns.status import status as read_status
+    from cli.watch import look
 
-    with home.database() as database, database.read() as session:
-        found = read_status(session, name, now=home.now())
+    with home.database() as database:
+        view = look(home, database, name)
+    found = view.status
     if as_json:
-        print_json(found)
+        print_json({**found, "condition": view.condition})
         return
-    leads, blocked = found["leads"], found["blocked_by"]
+    leads = found["leads"]
     show_facts(
         [
             ("campaign", found["name"]),
@@ -324,8 +325,7 @@ def _status(home: Home, name: str, as_json: bool) -> None:
             ("not called", _counts(found["suppressed"])),
             ("started", _local(home, found["started_at"])),
             ("finished", _local(home, found["finished_at"])),
-            ("now", blocked and blocked["detail"]),
-            ("until", blocked and _local(home, blocked["until"])),
+            ("now", view.condition),
         ]
     )
 

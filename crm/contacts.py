@@ -53,18 +53,22 @@ class _Folding(dict[int, str]):
     """Folds characters for `str.translate`, each looked up in Unicode once."""
 
     def __missing__(self, code: int) -> str:
-        decomposed = unicodedata.normalize("NFKD", chr(code))
+        # Folded between two decompositions: a script A is an A first, and only then an a.
+        folded = unicodedata.normalize("NFKD", chr(code)).casefold()
+        decomposed = unicodedata.normalize("NFKD", folded)
         kept = (char for char in decomposed if not unicodedata.combining(char))
         self[code] = "".join(char if char.isalnum() else " " for char in kept)
         return self[code]
 
 
-_FOLDING = _Folding({ord("đ"): "d"})  # a letter of its own in Unicode, a d with a bar to people
+_FOLDING = _Folding(
+    {ord("đ"): "d", ord("Đ"): "d"}
+)  # a letter of its own in Unicode, a d with a bar to people
 
 
 def name_key(name: str) -> str:
     """Fold a name for searching: lower case, no accents, single spaces ("Đỗ  Ánh" → "do anh")."""
-    return " ".join(name.casefold().translate(_FOLDING).split())
+    return " ".join(name.translate(_FOLDING).split())
 
 
 def add(

@@ -65,7 +65,6 @@ async def test_killed_again_and_again_nobody_is_rung_twice_and_every_ring_is_on_
     assert len(leads) == len(people)
     assert {lead.state for lead in leads} == {"done"}
     cut_short = [call for call in calls if call.result == "failed"]
-    assert len(cut_short) <= KILLS * 4
     assert all(call.ended_at and call.note for call in cut_short)
 
 
