@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from campaigns.gate import Rule
 from store.models import Lead, LeadState, Suppression
 
-BATCH = 20_000  # rows of one transaction: others get to write in between
+BATCH = 5_000  # rows of one transaction: others get to write in between
 
 
 @dataclass(frozen=True, slots=True)

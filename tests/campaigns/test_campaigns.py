@@ -123,7 +123,11 @@ def test_leads_are_made_of_the_list_in_its_order(
         ("waiting", 0, NOON)
     }
     assert all(lead.id.version == 7 for lead in found.values())
-    assert len({lead.id for lead in found.values()}) == 25
+    ids = [lead.id for lead in found.values()]
+    assert ids == sorted(ids)
+    assert len(set(ids)) == 25
+    assert len({lead_id.int & (1 << 40) - 1 for lead_id in ids}) == 25, "no randomness"
+    assert ids[0].int >> 80 == int(NOON.timestamp() * 1000)
     with db.read() as session:
         assert fill.filled_upto(session, campaign) == 25
         assert not fill.has_new_members(session, session.get_one(Campaign, campaign))
