@@ -7,6 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 WHAT ?=
+JOBS ?= 2
 
 .PHONY: demo test unit lint format bench docs pythons clean
 
@@ -16,7 +17,7 @@ demo: $(VENV)/.runtime
 
 test: $(VENV)/.dev
 	@tools/need test
-	@tests/with-postgres $(BIN)/python -m pytest $(WHAT)
+	@tests/with-postgres $(BIN)/python -m pytest --numprocesses $(JOBS) --dist worksteal $(WHAT)
 
 unit: $(VENV)/.dev
 	@$(BIN)/python -m pytest -m "not peer and not slow" $(WHAT)

@@ -30,7 +30,7 @@ from tests.campaigns.world import (
     numbers,
 )
 
-PEOPLE = 10_000
+PEOPLE = 4_000
 
 
 @pytest.mark.slow
