@@ -135,6 +135,15 @@ class Dialog:
         """Where requests go: the first route, else the target. None: there is no telling."""
         return hop_of(_uri(self.routes[0]) if self.routes else self.target)
 
+    def hosts(self) -> frozenset[str]:
+        """The addresses requests of this dialog may come from: its peer's, and its proxies'.
+
+        Names are left out: what they stand for is not ours to guess.
+        """
+        hops = [hop_of(_uri(route)) for route in self.routes]
+        hops.append(hop_of(self.target))
+        return frozenset({self.source.host, *(hop.host for hop in hops if hop)})
+
     def _request_uri_and_routes(self) -> tuple[str, tuple[str, ...]]:
         """The loose router's way, or the strict one's: it wants itself as Request-URI."""
         if not self.routes or _is_loose(self.routes[0]):

@@ -139,7 +139,7 @@ def _strength(challenge: AuthChallenge) -> int:
 
 
 def _answerable(challenge: AuthChallenge) -> bool:
-    offered_qop = challenge.params.get("qop", "auth").lower().replace(" ", "").split(",")
+    offered_qop = [one.strip() for one in challenge.params.get("qop", "auth").lower().split(",")]
     return (
         challenge.scheme.lower() == "digest"
         and bool(challenge.params.get("nonce"))

@@ -78,8 +78,9 @@ class Endpoint:
         """A response of no transaction, as a 2xx repeated after its transaction ended."""
         self.screen: Callable[[SipRequest, Peer], Screening] | None = None
         """Asked about each new request outside our dialogs, before there is a transaction."""
-        self.in_dialog: Callable[[SipRequest], bool] = _has_to_tag
-        """Whether a request is of a dialog we are in: such a one is not screened."""
+        self.in_dialog: Callable[[SipRequest, Peer], bool] = _has_to_tag
+        """Whether a request is of a dialog we are in, from where its requests may come: such a
+        one is not screened."""
         self._scheduler = scheduler
         self._trace = trace
         self._max_transactions = max_transactions
@@ -179,7 +180,7 @@ class Endpoint:
             callback(*args)
         except Exception as error:
             self.counters["callback_errors"] += 1
-            log.exception("Handling a SIP message of call %s failed", call_id[:80])
+            log.exception("Handling a SIP message of call %r failed", call_id[:80])
             return error
         return None
 
@@ -258,12 +259,14 @@ class Endpoint:
             if request.method == "CANCEL":
                 invite = self._servers.get(server_key(request, via, "INVITE"))
             stamp(request, via, source)
-            if invite is not None or self._let_in(request, via, source):
+            # A CANCEL goes the way of its INVITE (§9.1); from elsewhere it is screened like any.
+            same_way = invite is not None and invite.source.host == source.host
+            if same_way or self._let_in(request, via, source):
                 self._serve(self._open(key, request, via, source), invite)
 
     def _let_in(self, request: SipRequest, via: Via, source: Peer) -> bool:
         verdict = ACCEPT
-        if self.screen is not None and not self.in_dialog(request):
+        if self.screen is not None and not self.in_dialog(request, source):
             verdict = self._ask_screen(request, source)
         if verdict.status is None and self.transactions >= self._max_transactions:
             self.counters["overloaded"] += 1
@@ -354,7 +357,7 @@ class Endpoint:
     def _lost(self, peer: Peer) -> None:
         """A TCP connection ended: requests that were on it will hear no answer there."""
         for transaction in [each for each in self._clients.values() if each.peer == peer]:
-            transaction.feed(Event.TRANSPORT_ERROR)
+            transaction.feed(Event.CONNECTION_LOST)
 
     def _trace_message(self, record: TraceRecord) -> None:
         assert self._trace is not None
@@ -383,5 +386,5 @@ def _nothing() -> None:
     """Nobody waits for a message without a transaction; it is sent again, or not missed."""
 
 
-def _has_to_tag(request: SipRequest) -> bool:
+def _has_to_tag(request: SipRequest, _peer: Peer) -> bool:
     return request.to_addr.tag is not None

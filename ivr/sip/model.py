@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import aiosipua.message
 from aiosipua.headers import Address, CSeq, Via, prettify_header_name
 
-from ivr.sip.errors import MalformedMessage
+from ivr.sip.errors import MalformedMessage, ProtocolError
 from ivr.sip.syntax import (
     parse_address,
     parse_cseq,
@@ -35,7 +35,8 @@ class SipMessage(aiosipua.message.SipMessage):
         """The message for the wire, with the Content-Length of its body.
 
         Via comes first, as RFC 3261 §7.3.1 recommends. Names keep the letters they were given:
-        some peers compare them, wrongly, by case.
+        some peers compare them, wrongly, by case. Raises ProtocolError where a line holds more
+        than one: a value from elsewhere must not add headers of its own.
         """
         lines = [self._start_line(), *(f"Via: {value}" for value in self.headers.get("via"))]
         for name, values in self.headers.items():
@@ -43,8 +44,10 @@ class SipMessage(aiosipua.message.SipMessage):
             if key not in _PLACED:
                 spelt = (_SPELT.get(key) or prettify_header_name(key)) if name == key else name
                 lines += [f"{spelt}: {value}" for value in values]
-        lines.append(f"Content-Length: {len(self.body)}\r\n\r\n")
-        return "\r\n".join(lines).encode() + self.body
+        head = "\r\n".join(lines)
+        if not head.count("\r") == head.count("\n") == len(lines) - 1:
+            raise ProtocolError("A SIP message would have had a line break inside a header.")
+        return f"{head}\r\nContent-Length: {len(self.body)}\r\n\r\n".encode() + self.body
 
     def _required(self, name: str) -> str:
         value = self.headers.get_first(name)

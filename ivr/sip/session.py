@@ -80,6 +80,17 @@ class Session:
         return self._core.peer
 
     @property
+    def parting(self) -> bool:
+        """Whether our BYE or CANCEL has not come to its end."""
+        return self._core.parting
+
+    def hears_from(self, host: str) -> bool:
+        """Whether requests of this session may come from this address."""
+        if self._core.hears_from(host):
+            return True
+        return self._out is not None and self._out.hears_from(host)
+
+    @property
     def state(self) -> str:
         """calling, proceeding, cancelling, incoming, ringing, answered, up or over."""
         return self._core.state.name.lower()

@@ -32,6 +32,8 @@ class Surroundings:
     policy: TimerPolicy
     gone: Callable[[SessionCore], None]
     """Told once a session is over and owes nothing more to the network."""
+    lessened: Callable[[], None]
+    """Told when a session that is over owes the network less than before."""
     allow: Headers = field(default_factory=lambda: [("Allow", ", ".join(ALLOWED))])
     supported: Headers = field(default_factory=lambda: [("Supported", ", ".join(SUPPORTED))])
 

@@ -20,6 +20,8 @@ from ivr.sip.transport import Peer
 
 log = logging.getLogger(__name__)
 
+LATE_ANSWERS = "late answers"  # held by a call that failed: a callee may answer it all the same
+
 OnResponse = Callable[[Response, SipRequest], None]
 """Takes a response to a request of ours, and the request as it was sent."""
 
@@ -136,9 +138,21 @@ class SessionCore:
         self.held.discard(what)
         self._settle()
 
+    @property
+    def parting(self) -> bool:
+        """Whether the far side still waits for the end of it, or has not heard of it yet."""
+        return not self.over or bool(self.held - {LATE_ANSWERS})
+
     def _settle(self) -> None:
         if self.over and not self.held:
             self.around.gone(self)
+        if self.over:
+            self.around.lessened()
+
+    def hears_from(self, host: str) -> bool:
+        """Whether a request of this dialog may come from there: a hop of its own."""
+        hosts = self.dialog.hosts() if self.dialog else frozenset()
+        return host == self.peer.host or host in hosts
 
     # -- the clock ----------------------------------------------------------------------------
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import partial
@@ -13,7 +14,7 @@ from ivr.sip.endpoint import ClientTransaction, Response
 from ivr.sip.errors import MalformedMessage
 from ivr.sip.message import SipRequest, SipResponse, parse_address, stringify_uri
 from ivr.sip.session_bodies import reason_of, sdp_of
-from ivr.sip.session_core import SessionCore, proof_of
+from ivr.sip.session_core import LATE_ANSWERS, SessionCore, proof_of
 from ivr.sip.session_events import Accepted, Failed, Ringing, Trying
 from ivr.sip.session_offers import OfferState, Open
 from ivr.sip.session_refresh import Refresh
@@ -23,6 +24,8 @@ from ivr.sip.timer import requires
 from ivr.sip.transport import Peer
 
 MAX_INTERVAL_RETRIES = 2  # 422s in a row: two proxies may each want more
+MOST_FORKS = 32  # early dialogs of one call; further ones are not looked at until they answer
+_RSEQ = re.compile(r"[0-9]{1,10}")
 
 
 @dataclass(slots=True)
@@ -65,6 +68,10 @@ class OutgoingInvite:
         """The early or confirmed dialog with this far side."""
         fork = self._forks.get(remote_tag)
         return fork.dialog if fork else None
+
+    def hears_from(self, host: str) -> bool:
+        """Whether one of the far sides, or a proxy on the way to it, is there."""
+        return any(host in fork.dialog.hosts() for fork in self._forks.values())
 
     def cancel(self, headers: Iterable[tuple[str, str]] = ()) -> None:
         """Give up; the session ends with what comes of it. Again, or after the end: nothing."""
@@ -163,11 +170,13 @@ class OutgoingInvite:
             return True  # RFC 2543: no early dialog
         fork = self._forks.get(tag)
         if fork is None:
+            if len(self._forks) >= MOST_FORKS:
+                return False
             fork = self._fork(tag, message, source)
         if not requires(message, "100rel"):
             return True
         rseq = message.headers.get_first("rseq") or ""
-        if not rseq.isdigit() or (fork.rseq is not None and int(rseq) != fork.rseq + 1):
+        if not _RSEQ.fullmatch(rseq) or (fork.rseq is not None and int(rseq) != fork.rseq + 1):
             return False  # RFC 3262 §4
         fork.rseq = int(rseq)
         if self._core.request.body and sdp_of(message):
@@ -239,9 +248,9 @@ class OutgoingInvite:
         """A callee may still answer a call that failed for us: be there to hang up on it."""
         if self._winner is None and self._transaction is not None:
             core = self._core
-            core.hold("late answers")
+            core.hold(LATE_ANSWERS)
             wait = PATIENCE * core.around.endpoint.timers.t1
-            core.around.later(wait, lambda: core.release("late answers"))
+            core.around.later(wait, lambda: core.release(LATE_ANSWERS))
 
     # -- refused ------------------------------------------------------------------------------
 

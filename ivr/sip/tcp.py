@@ -14,6 +14,7 @@ from ivr.sip.peer import Peer
 log = logging.getLogger(__name__)
 
 MAX_CONNECTIONS = 1024
+MAX_PER_HOST = 128  # of those, opened by one address: nobody may use them all up alone
 MAX_UNSENT = 1024 * 1024  # bytes a peer may leave unread before it is taken for dead
 MAX_WAITING = 64  # messages waiting for one connection to open
 CONNECT_TIMEOUT = 10.0  # seconds
@@ -31,7 +32,7 @@ class Connection(asyncio.Protocol):
         self._hub = hub
         self._framer = StreamFramer()
         self._transport: asyncio.Transport | None = None
-        self._dialled = peer
+        self.accepted = peer is None
         self.peer = peer or Peer("tcp", "", 0)
         self.heard_at = 0.0
         self.partial_since: float | None = None
@@ -40,7 +41,7 @@ class Connection(asyncio.Protocol):
         """Join the hub."""
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
-        if self._dialled is None:
+        if self.accepted:
             self.peer = Peer("tcp", *transport.get_extra_info("peername")[:2])
         self.heard_at = asyncio.get_running_loop().time()
         self._hub.joined(self)
@@ -52,7 +53,7 @@ class Connection(asyncio.Protocol):
             messages = self._framer.feed(data)
         except TransportError as error:
             self._hub.counters["tcp_unframeable"] += 1
-            log.info("Closing the SIP connection with %s: %s", self.peer, error)
+            log.debug("Closing the SIP connection with %s: %s", self.peer, error)
             self.abort()
             return
         if not self._framer.partial:
@@ -120,7 +121,9 @@ class TcpHub:
 
     def joined(self, connection: Connection) -> None:
         """Keep the connection, unless there are too many."""
-        if len(self._connections) >= MAX_CONNECTIONS:
+        if len(self._connections) >= MAX_CONNECTIONS or (
+            connection.accepted and self._accepted_from(connection.peer.host) >= MAX_PER_HOST
+        ):
             self.counters["tcp_refused"] += 1
             connection.abort()
             return
@@ -128,6 +131,9 @@ class TcpHub:
         self._empty.clear()
         if self._sweep is None:
             self._sweep_later()
+
+    def _accepted_from(self, host: str) -> int:
+        return sum(one.accepted and one.peer.host == host for one in self._connections.values())
 
     def left(self, connection: Connection) -> None:
         """Drop the connection and tell."""

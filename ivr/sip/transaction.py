@@ -58,7 +58,8 @@ class Event(Enum):
     CANCEL = auto()  # client: its user wants to cancel; server: CANCEL arrived
     REQUEST = auto()  # server: the request arrived again
     ACK = auto()
-    TRANSPORT_ERROR = auto()
+    TRANSPORT_ERROR = auto()  # it could not be sent
+    CONNECTION_LOST = auto()  # client: it was sent, and the connection it was sent on is gone
     TIMER_A = auto()
     TIMER_B = auto()
     TIMER_D = auto()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import logging
 from collections.abc import Callable, Iterable
@@ -54,11 +55,12 @@ class UserAgent:
         self.on_invite: Callable[[Session], None] = _nobody_there
         self.handlers: dict[str, Handler] = {"OPTIONS": self._options_received}
         self._around = Surroundings(
-            endpoint, Resolver(), TimerPolicy(session_expires, min_se), self._gone
+            endpoint, Resolver(), TimerPolicy(session_expires, min_se), self._gone, self._lessened
         )
         self._sessions: dict[DialogKey, Session] = {}
         self._invited: set[tuple[str, str, int]] = set()
         self._cseq = itertools.count(1)
+        self._less = asyncio.Event()
         endpoint.in_dialog = self._is_ours
         endpoint.on_request = self._requested
         endpoint.on_ack = self._acknowledged
@@ -68,6 +70,14 @@ class UserAgent:
     def sessions(self) -> tuple[Session, ...]:
         """Every session that still has something to do with the network."""
         return tuple(self._sessions.values())
+
+    async def settle(self, patience: float) -> None:
+        """Wait until BYEs and CANCELs are answered, but for no more than `patience` seconds."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(patience):
+                while any(session.parting for session in self.sessions):
+                    self._less.clear()
+                    await self._less.wait()
 
     def close(self) -> None:
         """End every session, each with its last event. Close the endpoint after this."""
@@ -220,9 +230,14 @@ class UserAgent:
         session = self._sessions.get((request.call_id, request.from_addr.tag or ""))
         return session is not None and session.request.uri == request.uri
 
-    def _is_ours(self, request: SipRequest) -> bool:
-        """Whether it is of a dialog we know; a To tag alone proves nothing."""
-        return (request.call_id, request.to_addr.tag or "") in self._sessions
+    def _is_ours(self, request: SipRequest, source: Peer) -> bool:
+        """Whether it is of a dialog we know, by a way of that dialog's own.
+
+        A To tag alone proves nothing. Whoever learnt all three names of a call, from a log or a
+        trace, still cannot end it from an address that has nothing to do with it.
+        """
+        session = self._sessions.get((request.call_id, request.to_addr.tag or ""))
+        return session is not None and session.hears_from(source.host)
 
     def _acknowledged(self, ack: SipRequest, _source: Peer) -> None:
         session = self._sessions.get((ack.call_id, ack.to_addr.tag or ""))
@@ -248,6 +263,9 @@ class UserAgent:
         """Every method we take, in and outside of dialogs."""
         methods = self._around.allow[0][1].split(", ")
         return "Allow", ", ".join(dict.fromkeys([*methods, *self.handlers]))
+
+    def _lessened(self) -> None:
+        self._less.set()
 
     def _gone(self, core: SessionCore) -> None:
         self._sessions.pop((core.call_id, core.local_tag), None)
