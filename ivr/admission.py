@@ -24,20 +24,19 @@ Verdict = Literal["accept", "ask_registrar", "drop", "overloaded"]
 class Load:
     """How busy we are."""
 
-    calls: int
-    most_calls: int
+    room: int  # calls more that we would take
     lag: float  # seconds
 
     @property
     def too_much(self) -> bool:
         """Whether a new call would be at the cost of those that are up."""
-        return self.calls >= self.most_calls or self.lag > LAG_LIMIT
+        return self.room <= 0 or self.lag > LAG_LIMIT
 
 
 def judge(method: str, source: Source, *, users_exist: bool, load: Load) -> Verdict:
     """What becomes of a new request outside a dialog.
 
-    >>> judge("INVITE", "stranger", users_exist=True, load=Load(0, 10, 0.0))
+    >>> judge("INVITE", "stranger", users_exist=True, load=Load(10, 0.0))
     'drop'
     """
     if method == "REGISTER":

@@ -9,12 +9,14 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ivr.chronicle import Chronicle
 from ivr.descriptions import Descriptions
 from ivr.media import events as heard
+from ivr.media.errors import MediaError
 from ivr.media.prompts import Prompt
 from ivr.media.session import MediaSession
 from ivr.sip import session_events as sip
@@ -33,6 +35,14 @@ class CallOver(Exception):
     """Something was asked of a call that has ended."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Play:
+    """A prompt that is being heard."""
+
+    ended: asyncio.Future[str]
+    barge_in: bool
+
+
 class Call:
     """A call, in either direction. Made by `Phone`, never directly."""
 
@@ -45,6 +55,7 @@ class Call:
         chronicle: Chronicle,
         slot: Slot | None,
         on_finished: Callable[[Call], None],
+        max_seconds: float,
     ) -> None:
         self.chronicle = chronicle
         self.story = chronicle.story
@@ -59,9 +70,10 @@ class Call:
         self._slot = slot
         self._on_finished = on_finished
         self._typed = Typed()
-        self._plays: dict[int, asyncio.Future[str]] = {}
+        self._plays: dict[int, _Play] = {}
         self._amd: asyncio.Future[str] | None = None
         self._finishing: asyncio.Future[CallStory] | None = None
+        self._limit = loop.call_later(max_seconds, self._too_long, max_seconds)
         session.on_event = self._signalled
         media.on_event = self._heard
 
@@ -78,7 +90,7 @@ class Call:
             return self._typed.peek()
         ended: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         play = self.media.play(prompt, barge_in=barge_in)
-        self._plays[play] = ended
+        self._plays[play] = _Play(ended, barge_in)
         self.tell("play", prompt=prompt.name, seconds=round(prompt.seconds, 2))
         try:
             await ended
@@ -155,7 +167,7 @@ class Call:
         offer = self.session.offer
         try:
             body = self.sdp.offer() if offer is None else self._answer_to(offer)
-        except SdpError as error:
+        except (SdpError, MediaError) as error:
             self.chronicle.note(str(error))
             self.reject(488)
             raise CallOver(f"call {self.story.call_id}: {error}") from error
@@ -166,8 +178,8 @@ class Call:
     def reject(self, status: int, reason: str | None = None) -> None:
         """Refuse an incoming call."""
         self.story.sip_code = status
-        self.session.reject(status, reason)
         self._ended("us")
+        self.session.reject(status, reason)
 
     def stop_ringing(self) -> None:
         """Nobody takes it: cancel an outgoing call."""
@@ -186,16 +198,20 @@ class Call:
         """Run a script to its end or to the hang-up; then the call is over and its story whole."""
         task = asyncio.ensure_future(script(self))
         try:
-            await _either(task, self.over)
-        finally:
-            if not task.done():
-                task.cancel()
-            [outcome] = await asyncio.gather(task, return_exceptions=True)
-            # That the other side hung up while the script asked for something is no fault.
-            if isinstance(outcome, Exception) and not isinstance(outcome, CallOver):
-                self._script_failed(outcome)
+            try:
+                await _either(task, self.over)
+            finally:
+                await self._end_script(task)
+        finally:  # even where we are cancelled once more while the script cleans up
             await self.finish()
         return self.story
+
+    async def _end_script(self, task: asyncio.Future[None]) -> None:
+        task.cancel()
+        [outcome] = await asyncio.gather(task, return_exceptions=True)
+        # That the other side hung up while the script asked for something is no fault.
+        if isinstance(outcome, Exception) and not isinstance(outcome, CallOver):
+            self._script_failed(outcome)
 
     # -- the end ---------------------------------------------------------------------------
 
@@ -206,29 +222,34 @@ class Call:
         return await asyncio.shield(self._finishing)
 
     async def _finish(self) -> CallStory:
+        try:
+            self._hang_up("us")
+            return self.chronicle.conclude(await self.media.close())
+        finally:
+            if self._slot is not None:
+                self._slot.release()
+            self._on_finished(self)
+
+    def _too_long(self, seconds: float) -> None:
+        """Nobody ends it: a far side that forgot a call must not hold its channel for ever."""
+        self.chronicle.note(f"hung up after {seconds:g} s, the longest a call may last")
         self._hang_up("us")
-        story = self.chronicle.conclude(await self.media.close())
-        if self._slot is not None:
-            self._slot.release()
-        self._on_finished(self)
-        return story
 
     def _script_failed(self, error: Exception) -> None:
         log.error("call %s: its script failed", self.story.call_id, exc_info=error)
         self.chronicle.blame_ourselves(f"the script failed: {type(error).__name__}: {error}")
 
     def _hang_up(self, by: Side) -> None:
-        if self.over.done():
-            return
         self._ended(by)
-        self.session.bye()  # or CANCEL, or 480: whatever fits its state
+        self.session.bye()  # or CANCEL, or 480: whatever fits its state; when it is over, nothing
 
     def _ended(self, by: Side) -> None:
         if self.over.done():
             return
+        self._limit.cancel()
         self.chronicle.hung_up(by)
         self.over.set_result(None)
-        for waiter in (*self._plays.values(), self._amd):
+        for waiter in (*(play.ended for play in self._plays.values()), self._amd):
             if waiter is not None and not waiter.done():
                 waiter.cancel()
 
@@ -257,6 +278,7 @@ class Call:
             case sip.Ended(by=by, reason=reason):
                 self.tell("hangup", by=by, reason=printable(reason))
                 self._ended(by)
+                self._settle(answered=False)
 
     def _rings(self, event: sip.Ringing) -> None:
         self.chronicle.rings(event)
@@ -265,32 +287,36 @@ class Call:
 
     def _accepted(self, sdp: bytes | None) -> None:
         self.chronicle.accepted()
-        if sdp is not None and not self._connect(sdp):
-            self.chronicle.blame_ourselves("the other side's SDP could not be used")
-            self._hang_up("us")
-        if not self.settled.done():
-            self.settled.set_result(True)
+        if self._connect(sdp) if sdp is not None else self.story.codec is not None:
+            self._settle(answered=True)
+            return
+        self.chronicle.blame_ourselves("the other side's SDP could not be used")
+        self._hang_up("us")
+        self._settle(answered=True)
 
     def _failed(self, event: sip.Failed) -> None:
         by = self.chronicle.failed(event)
         self.redirect = event.redirect
-        if not self.settled.done():
-            self.settled.set_result(False)
+        self._settle(answered=False)
         self._ended(by)
+
+    def _settle(self, *, answered: bool) -> None:
+        if not self.settled.done():
+            self.settled.set_result(answered)
 
     def _offered(self, sdp: bytes) -> None:
         """A re-INVITE or UPDATE with an offer: hold, or the audio goes somewhere else."""
         try:
             body = self._answer_to(sdp) if sdp else self.sdp.offer()
-        except SdpError as error:
-            self.tell("offer_refused", why=str(error))
+        except (SdpError, MediaError) as error:
+            self.tell("offer_refused", why=printable(str(error)))
             self.session.reject_offer(488)
         else:
             self.session.answer_offer(body)
             self.tell("reoffered")
 
     def _answer_to(self, sdp: bytes) -> bytes:
-        """Our answer to an offer; the media goes that way at once. Raises SdpError."""
+        """Our answer to an offer; the media goes that way at once. Raises SdpError, MediaError."""
         offer = parse_audio(sdp)
         ours = answer(offer, self.sdp.ours)
         self._stream(agree(ours, offer))
@@ -299,13 +325,13 @@ class Call:
     def _connect(self, sdp: bytes) -> bool:
         try:
             self._stream(agree(self.sdp.ours, parse_audio(sdp)))
-        except SdpError as error:
+        except (SdpError, MediaError) as error:
             self.chronicle.note(str(error))
             return False
         return True
 
     def _stream(self, stream: Stream) -> None:
-        self.story.codec = stream.codec
+        """Send the media there. Raises MediaError for an address that RTP cannot be sent to."""
         self.media.connect(
             host=stream.host,
             port=stream.port,
@@ -315,6 +341,7 @@ class Call:
             direction=stream.direction,
             ptime=stream.ptime,
         )
+        self.story.codec = stream.codec
         # Without telephone-events the only keys there can be are tones in the audio.
         self.media.detect_inband(stream.dtmf_payload_type is None)
 
@@ -325,9 +352,9 @@ class Call:
             case heard.Digit(digit=digit, source=source):
                 self._pressed(digit, source)
             case heard.PlayEnded(id=play, reason=reason):
-                ended = self._plays.get(play)
-                if ended is not None and not ended.done():
-                    ended.set_result(reason)
+                known = self._plays.get(play)
+                if known is not None and not known.ended.done():
+                    known.ended.set_result(reason)
             case heard.Amd(verdict=verdict, detail=detail):
                 self.tell("amd", verdict=verdict, detail=detail)
                 if self._amd is not None and not self._amd.done():
@@ -345,7 +372,8 @@ class Call:
     def _pressed(self, digit: str, source: str) -> None:
         if self.chronicle.pressed(digit, source):
             self._typed.press(digit)
-            if source == "info":  # RTP keys stop the prompt in the worker itself
+            # RTP keys stop the prompt in the worker itself.
+            if source == "info" and all(play.barge_in for play in self._plays.values()):
                 self.media.stop()
 
 

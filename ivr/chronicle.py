@@ -5,6 +5,7 @@ No I/O: signalling and media tell it what they saw, and it says what that makes 
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -16,7 +17,13 @@ from ivr.result import SipStory, decide, decide_incoming
 from ivr.sip.session_events import Failed, Ringing
 from ivr.story import CallStory, OnStory, Side, StoryEvent, printable
 
+log = logging.getLogger(__name__)
+
 RINGING = frozenset({180, 183})
+# What the far side can make us write down: beyond these a flood of keys or re-INVITEs is not told.
+MOST_EVENTS = 1000  # lines of one story
+MOST_KEYS = 500
+ALWAYS_TOLD = frozenset({"answered", "refused", "hangup", "end"})
 
 
 class Chronicle:
@@ -39,14 +46,28 @@ class Chronicle:
         self._steady = steady
         self._wall, self._began = datetime.now(UTC), steady()
         self._key_source: str | None = None
+        self._told = 0
 
     def now(self) -> datetime:
         """The time, never earlier than that of an earlier event of this call."""
         return self._wall + timedelta(seconds=self._steady() - self._began)
 
     def tell(self, kind: str, **data: Any) -> None:
-        """Add a line to the story."""
-        self._on_event(StoryEvent(self.now(), kind, data))
+        """Add a line to the story; past MOST_EVENTS only how the call ends.
+
+        A listener that raises is logged: it must not keep a call from ending.
+        """
+        self._told += 1
+        if self._told == MOST_EVENTS:
+            log.warning(
+                "call %s: it has %d events, no more are told", self.story.call_id, self._told
+            )
+        if self._told >= MOST_EVENTS and kind not in ALWAYS_TOLD:
+            return
+        try:
+            self._on_event(StoryEvent(self.now(), kind, data))
+        except Exception:
+            log.exception("call %s: the listener of its story failed", self.story.call_id)
 
     def blame_ourselves(self, note: str) -> None:
         """Make the result `failed`: whatever happened to the customer was our doing."""
@@ -55,7 +76,8 @@ class Chronicle:
 
     def note(self, text: str | None) -> None:
         """Say what went wrong, in a sentence; the first one stays."""
-        self.story.note = self.story.note or text
+        if text and not self.story.note:
+            self.story.note = printable(text)
 
     def invited(self, dialled: str, sip_call_id: str) -> None:
         """Our INVITE leaves."""
@@ -112,9 +134,10 @@ class Chronicle:
         """A key; False: it was counted already.
 
         Some phones send each key as RFC 4733 and as INFO: the kind that came first counts.
+        Nobody has more than MOST_KEYS to press in one call.
         """
         self._key_source = self._key_source or source
-        if source != self._key_source:
+        if source != self._key_source or len(self.story.keys) >= MOST_KEYS:
             return False
         self.story.keys += digit
         self.tell("key", digit=digit, source=source)
@@ -139,7 +162,8 @@ class Chronicle:
 
 
 def _why(event: Failed) -> str | None:
-    """What the network said beside the status: Reason (RFC 3326) or Warning (RFC 3261 §20.43)."""
+    """What the network said beside the status: where to, Reason (RFC 3326), Warning (§20.43)."""
+    if event.redirect:
+        return f"diverted to {event.redirect[0]}"
     said = dict(event.headers)
-    text = said.get("reason") or said.get("warning")
-    return printable(text) if text else None
+    return said.get("reason") or said.get("warning")

@@ -4,42 +4,46 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import random
-import time
 import uuid
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from urllib.parse import unquote
 
-from ivr.admission import RETRY_AFTER, LagMeter, Load, Source, judge
+from phonenumbers import NumberParseException
+
+from ivr.admission import LagMeter
 from ivr.call import Call
 from ivr.chronicle import Chronicle
 from ivr.descriptions import Descriptions
+from ivr.doors import Doors
+from ivr.elsewhere import diverted_to, shown_by
 from ivr.media.errors import MediaError
 from ivr.media.events import MediaReport
 from ivr.media.plane import MediaConfig, MediaPlane
 from ivr.media.session import MediaSession
 from ivr.result import Result
-from ivr.sip.authenticator import Granted, Secret
+from ivr.sip.authenticator import Secret
 from ivr.sip.endpoint import Endpoint
 from ivr.sip.errors import SipError
-from ivr.sip.message import Address, SipRequest, SipUri, parse_uri
+from ivr.sip.message import Address, SipUri, parse_uri, stringify_uri
 from ivr.sip.registrar import Registrar
-from ivr.sip.screening import ACCEPT, DROP, Screening, refuse
+from ivr.sip.scheduler import Scheduler
 from ivr.sip.sdp import CODECS, Audio
 from ivr.sip.session import Session
 from ivr.sip.trace import TraceRecord
-from ivr.sip.transport import Peer
 from ivr.sip.useragent import UserAgent
 from ivr.slots import Slot
 from ivr.story import CallFailed, CallStory, OnStory, StoryEvent, printable
-from ivr.trunk import TrunkConfig, from_carrier, to_carrier
+from ivr.trunk import TrunkConfig, as_user, from_carrier, to_carrier
 from ivr.trunks import Trunk, TrunkDown, TrunkState
 
 log = logging.getLogger(__name__)
 
 # Refusals that say the carrier never tried: the next trunk may (design §3: congestion).
 TRY_NEXT_TRUNK = frozenset({Result.CONGESTION})
+GIVING_UP = 40.0  # seconds for the answer to a CANCEL; SIP itself ends it after 64*T1 = 32
+PARTING = 2.0  # seconds, when closing, for BYE and CANCEL to be answered or sent again
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +54,7 @@ class PhoneConfig:
     external_address: str = ""
     realm: str = "tongdai"
     max_calls: int = 2000  # beyond this, and when the loop lags, new INVITEs get 503
+    max_seconds: float = 4 * 3600.0  # a call that neither side ends is ended after this
     users: Mapping[str, Secret] = field(default_factory=dict)
 
 
@@ -63,9 +68,10 @@ class Phone:
         media: MediaConfig,
         *,
         trace: Callable[[TraceRecord], None] | None = None,
+        scheduler: Scheduler | None = None,
     ) -> None:
         self.config = config
-        self.endpoint = Endpoint(trace=trace)
+        self.endpoint = Endpoint(trace=trace, scheduler=scheduler)
         self.agent = UserAgent(self.endpoint)
         self.plane = MediaPlane(media)
         self.trunks = {trunk.name: Trunk(trunk, self.agent) for trunk in trunks}
@@ -74,12 +80,23 @@ class Phone:
         self.on_call: Callable[[Call], Awaitable[None]] | None = None
         self.on_story: Callable[[CallStory, StoryEvent], None] | None = None
         self.lag = LagMeter()
+        self.doors = Doors(
+            self.trunks,
+            self.registrar,
+            users_exist=bool(config.users),
+            room=self._room,
+            lag=self.lag,
+        )
         self._answering: set[asyncio.Task[None]] = set()
+        self._closing = False
 
     async def start(self) -> None:
-        """Open the media plane and the SIP address, then watch the trunks."""
+        """Open the media plane and the SIP address, then watch the trunks.
+
+        `close` is due even where this raises (TransportError, PlaneDown).
+        """
         await self.plane.start()
-        self.endpoint.screen = self._screen
+        self.endpoint.screen = self.doors.screen
         self.agent.on_invite = self._invited
         self.agent.handlers["REGISTER"] = self.registrar.handle
         await self.endpoint.listen(self.config.bind, external_address=self.config.external_address)
@@ -87,13 +104,23 @@ class Phone:
         await asyncio.gather(*(trunk.start() for trunk in self.trunks.values()))
 
     async def close(self) -> None:
-        """Hang up whatever is up, unregister, and close every socket and worker."""
+        """Hang up whatever is up, unregister, and close every socket and worker.
+
+        From the first moment on no call is made or taken. Far sides that do not answer our BYE
+        or CANCEL are waited for as long as it takes to send it a few times.
+        """
+        self._closing = True
         self.lag.stop()
-        await asyncio.gather(*(call.finish() for call in list(self.calls.values())))
+        for call in self.calls.values():
+            if not call.chronicle.facts.answered:
+                call.chronicle.blame_ourselves("the server stopped before it was answered")
+        ending = [call.finish() for call in list(self.calls.values())]
+        await asyncio.gather(*ending, return_exceptions=True)
         for task in self._answering:
             task.cancel()
         await asyncio.gather(*self._answering, return_exceptions=True)
         await asyncio.gather(*(trunk.close() for trunk in self.trunks.values()))
+        await self.agent.settle(PARTING)
         self.agent.close()
         await self.endpoint.close()
         await self.plane.close()
@@ -105,6 +132,8 @@ class Phone:
 
         Raises TrunkDown, with the reason of the first, when none of them takes calls.
         """
+        if self._closing:
+            raise TrunkDown(trunk, "closed: the phone is stopping")
         first = self._trunk(trunk)
         for candidate in (first, *map(self._trunk, first.config.failover)):
             if candidate.state is TrunkState.UP:
@@ -124,8 +153,8 @@ class Phone:
         """Call a number; the call that was answered, or CallFailed with the story of why not.
 
         The slot is given back when the call ends, in every case. A trunk that refuses at the
-        door is followed by the next of its fail-over list that has a slot at once. Cancelling
-        this sends CANCEL, or BYE if it is too late for that.
+        door is followed by the next of its fail-over list that has a slot at once, with a caller
+        ID of that trunk's own. Cancelling this sends CANCEL, or BYE if it is too late for that.
         """
         call_id = call_id or uuid.uuid4()
         user: str | None = None
@@ -142,6 +171,8 @@ class Phone:
             user, another = self._elsewhere(call, trunk, diverted=user is not None)
             if another is None:
                 raise CallFailed(story)
+            next_config = self._trunk(another.trunk).config
+            caller_id = shown_by(next_config, trunk.config, caller_id, number)
             slot = another
 
     def _elsewhere(
@@ -149,10 +180,9 @@ class Phone:
     ) -> tuple[str | None, Slot | None]:
         """Where a call that did not get through may be tried at once: the user and a slot.
 
-        A diversion (3xx) is followed once, and only back to the same trunk: a Contact elsewhere
-        would let whoever answers send our calls, and our money, anywhere.
+        A diversion (3xx) is followed once, back to the same trunk and to the same number.
         """
-        if user := not diverted and _diverted_to(call.redirect, trunk):
+        if user := not diverted and diverted_to(call.redirect, trunk, call.story.number):
             call.tell("diverted", to=user)
             return user, trunk.try_acquire()
         if call.story.result in TRY_NEXT_TRUNK:
@@ -167,26 +197,34 @@ class Phone:
     ) -> Call:
         """Send the INVITE."""
         media = await self._open_media(story, slot, trunk.peer.host)
-        config = trunk.config
-        sdp = Descriptions(Audio(media.host, media.port, config.codecs))
-        shown = to_carrier(story.caller_id, replace(config, prefix="")) or trunk.user
-        dialled = user or to_carrier(story.number, config)
+        sdp = Descriptions(Audio(media.host, media.port, trunk.config.codecs))
         try:
-            session = self.agent.invite(
-                uri=trunk.uri(dialled),
-                to=trunk.peer,
-                from_=Address(uri=SipUri(user=shown, host=config.host)),
-                to_addr=Address(uri=SipUri(user=dialled, host=config.host)),
-                sdp=sdp.offer(),
-                credentials=trunk.credentials,
-                headers=[("P-Asserted-Identity", f"<sip:{shown}@{config.host}>")],
-            )
-        except SipError as error:
+            dialled = user or to_carrier(story.number, trunk.config)
+            session = self._invite(trunk, dialled, story.caller_id, sdp)
+        except (SipError, ValueError, NumberParseException) as error:
+            failed = _not_dialled(story, slot, error)
             await media.close()
-            raise _not_dialled(story, slot, error) from error
+            raise failed from error
         chronicle = Chronicle(story, self._listener(story, on_event))
         chronicle.invited(dialled, session.id)
         return self._call(session, media, sdp, chronicle, slot)
+
+    def _invite(self, trunk: Trunk, dialled: str, caller_id: str, sdp: Descriptions) -> Session:
+        """Raises ValueError and SipError for what cannot be dialled."""
+        if not dialled or self._closing:
+            raise ValueError("The phone is stopping." if dialled else "There is no number to dial.")
+        host = trunk.config.host
+        shown = to_carrier(caller_id, replace(trunk.config, prefix="")) or trunk.user
+        ours = SipUri(user=as_user(shown), host=host)
+        return self.agent.invite(
+            uri=trunk.uri(dialled),
+            to=trunk.peer,
+            from_=Address(uri=ours),
+            to_addr=Address(uri=SipUri(user=as_user(dialled), host=host)),
+            sdp=sdp.offer(),
+            credentials=trunk.credentials,
+            headers=[("P-Asserted-Identity", f"<{stringify_uri(ours)}>")],
+        )
 
     def _call(
         self,
@@ -203,6 +241,7 @@ class Phone:
             chronicle=chronicle,
             slot=slot,
             on_finished=self._forget,
+            max_seconds=self.config.max_seconds,
         )
         self.calls[call.story.call_id] = call
         return call
@@ -222,7 +261,9 @@ class Phone:
             await asyncio.wait({call.settled}, timeout=ring_timeout)
             if not call.settled.done():
                 call.stop_ringing()
-                await asyncio.wait({call.settled})
+                await asyncio.wait({call.settled}, timeout=GIVING_UP)
+                # Whatever kept its end from us, the slot must not wait for it any longer.
+                call.session.close("no end came of it")
         except asyncio.CancelledError:
             call.chronicle.blame_ourselves("the server stopped while it was calling")
             await call.finish()
@@ -237,8 +278,8 @@ class Phone:
 
     async def _take(self, session: Session) -> None:
         """Find out whose call it is, then run `on_call` as its script."""
-        trunk = self._trunk_of(session.source)
-        if trunk is None and not self._proved(session):
+        trunk = self.doors.trunk_of(session.source)
+        if trunk is None and not self.doors.proved(session):
             return
         story = _incoming_story(session, trunk)
         chronicle = Chronicle(story, self._listener(story, None))
@@ -256,52 +297,20 @@ class Phone:
             chronicle.blame_ourselves(str(story.note))
             _turn_away(session, chronicle)
             return
+        except asyncio.CancelledError:
+            chronicle.blame_ourselves("the server stopped as the call came in")
+            _turn_away(session, chronicle)
+            raise
         codecs = trunk.config.codecs if trunk else CODECS
         sdp = Descriptions(Audio(media.host, media.port, codecs))
         call = self._call(session, media, sdp, chronicle, slot)
         await call.run(self.on_call or _nobody_there)
 
-    def _proved(self, session: Session) -> bool:
-        """Whether a registered phone's INVITE carries its user's proof; else challenge it."""
-        request = session.request
-        verdict = self.registrar.authenticator.check(
-            request.method,
-            request.uri,
-            request.headers.get("authorization"),
-            source=session.source.host,
-            now=time.monotonic(),
-        )
-        if isinstance(verdict, Granted):
-            return True
-        session.reject(401, headers=verdict.headers)
-        return False
+    # -- what there is ---------------------------------------------------------------------
 
-    # -- who is who ------------------------------------------------------------------------
-
-    def _screen(self, request: SipRequest, source: Peer) -> Screening:
-        load = Load(len(self.calls), self.config.max_calls, self.lag.lag)
-        users = bool(self.config.users)
-        match judge(request.method, self._kind(request, source), users_exist=users, load=load):
-            case "accept":
-                return ACCEPT
-            case "ask_registrar":
-                return self.registrar.screen(request, source)
-            case "overloaded":
-                return refuse(503, retry_after=random.randint(*RETRY_AFTER))
-        return DROP
-
-    def _kind(self, request: SipRequest, source: Peer) -> Source:
-        if self._trunk_of(source) is not None:
-            return "trunk"
-        phones = self.registrar.lookup(request.from_addr.uri.user or "")
-        known = any(phone.peer.host == source.host for phone in phones)
-        return "phone" if known else "stranger"
-
-    def _trunk_of(self, source: Peer) -> Trunk | None:
-        """The trunk whose address this is; by port too, where several share one host."""
-        found = [trunk for trunk in self.trunks.values() if trunk.accepts_from(source.host)]
-        exact = [trunk for trunk in found if trunk.peer.port == source.port]
-        return next(iter(exact or found), None)
+    def _room(self) -> int:
+        """How many calls more may come in."""
+        return 0 if self._closing else self.config.max_calls - len(self.calls)
 
     def _trunk(self, name: str) -> Trunk:
         try:
@@ -325,8 +334,8 @@ class Phone:
 
 
 def _incoming_story(session: Session, trunk: Trunk | None) -> CallStory:
-    caller = printable(session.remote.uri.user or "anonymous")
-    dialled = printable(parse_uri(session.request.uri).user or "")
+    caller = printable(unquote(session.remote.uri.user or "anonymous"))
+    dialled = printable(unquote(parse_uri(session.request.uri).user or ""))
     if trunk is not None:
         caller, dialled = from_carrier(caller, trunk.config), from_carrier(dialled, trunk.config)
     return CallStory(
@@ -335,7 +344,7 @@ def _incoming_story(session: Session, trunk: Trunk | None) -> CallStory:
         caller,
         caller_id=dialled,
         trunk=trunk.config.name if trunk else "",
-        sip_call_id=session.id,
+        sip_call_id=printable(session.id),
     )
 
 
@@ -346,15 +355,6 @@ def _turn_away(session: Session, chronicle: Chronicle) -> None:
     chronicle.hung_up("us")
     story = chronicle.conclude(MediaReport())
     log.error("incoming call from trunk %s turned away: %s", story.trunk or "none", story.note)
-
-
-def _diverted_to(redirect: Sequence[str], trunk: Trunk) -> str | None:
-    """The user of the first Contact of a 3xx that leads back to this trunk."""
-    for contact in redirect:
-        uri = parse_uri(contact)
-        if uri.user and (uri.host in trunk.addresses or uri.host == trunk.config.host):
-            return uri.user
-    return None
 
 
 def _not_dialled(story: CallStory, slot: Slot, error: Exception) -> CallFailed:

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
+from urllib.parse import quote
 
 import phonenumbers
 
@@ -59,6 +60,17 @@ def _national(number: str, region: str) -> str:
         return "00" + number[1:]
     text = phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.NATIONAL)
     return "".join(filter(str.isdigit, text))
+
+
+def as_user(text: str) -> str:
+    """Text as the user part of a SIP URI: what has no place there is escaped (RFC 3261 §25.1).
+
+    Whatever a number or an account is called, it cannot end the URI it stands in.
+
+    >>> as_user("+84912345678"), as_user("me@home"), as_user(">;tag=1")
+    ('+84912345678', 'me%40home', '%3E%3Btag=1')
+    """
+    return quote(text, safe="-_.!~*'()&=+$")
 
 
 def from_carrier(user: str, config: TrunkConfig) -> str:

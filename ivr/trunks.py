@@ -12,24 +12,26 @@ import ipaddress
 import logging
 import random
 import socket
+from collections.abc import Coroutine
 from datetime import UTC, datetime
 from enum import StrEnum
+from typing import Any
 
+from ivr.registration import back_off, granted_expires, longer_expires, refresh_after
 from ivr.sip.digest import Credentials
 from ivr.sip.endpoint import Response
-from ivr.sip.message import Address, SipResponse, SipUri, stringify_uri
-from ivr.sip.transport import Peer
+from ivr.sip.errors import SipError
+from ivr.sip.message import Address, SipResponse, SipUri, new_call_id, stringify_address
+from ivr.sip.transport import Peer, is_address
 from ivr.sip.useragent import UserAgent
 from ivr.slots import Channels, Pace, Slot
-from ivr.trunk import TrunkConfig
+from ivr.story import printable
+from ivr.trunk import TrunkConfig, as_user
 
 log = logging.getLogger(__name__)
 
 QUALIFY_FAILURES = 2  # one lost OPTIONS is not an outage
 QUALIFY_PATIENCE = 4.0  # seconds an answer may take; SIP itself would wait for 32 (timer F)
-REFRESH_AT = 0.75  # of the registration's life
-RETRY_FIRST, RETRY_MOST = 5.0, 600.0  # seconds between failed REGISTERs, doubling
-NOT_REGISTERED = "registration failed"
 
 
 class TrunkState(StrEnum):
@@ -49,24 +51,12 @@ class TrunkDown(Exception):
         super().__init__(f"trunk {trunk} is {reason}")
 
 
-def back_off(failures: int, chance: float) -> float:
-    """Seconds until the next REGISTER after so many failures; `chance` in [0, 1) spreads them.
+class _Fault(StrEnum):
+    """What can be wrong with a trunk; each is found, and found to be over, by itself."""
 
-    Doubling with a random half, as RFC 5626 §4.5 has it, so that a carrier coming back is not
-    met by all its customers in one second.
-    """
-    most = min(RETRY_MOST, RETRY_FIRST * 2.0 ** min(failures - 1, 20))
-    return most * (0.5 + chance / 2)
-
-
-def granted_expires(response: SipResponse, *, default: int) -> int:
-    """The seconds a 200 to REGISTER grants: the Contact's `expires`, else the header's."""
-    for contact in response.contact:
-        value = contact.params.get("expires")
-        if value and value.isdigit():
-            return int(value)
-    value = response.get_header("Expires")
-    return int(value) if value and value.isdigit() else default
+    UNKNOWN = "unknown"  # its name has no address
+    SILENT = "silent"  # no answer to OPTIONS
+    UNREGISTERED = "unregistered"
 
 
 class Trunk:
@@ -74,8 +64,6 @@ class Trunk:
 
     def __init__(self, config: TrunkConfig, agent: UserAgent) -> None:
         self.config = config
-        self.state = TrunkState.UP
-        self.reason = ""
         self.since = datetime.now(UTC)
         self.registered = False
         self.peer = Peer(config.transport, config.host, config.port)
@@ -83,6 +71,11 @@ class Trunk:
         self.credentials = (
             Credentials(config.username, config.password) if config.username else None
         )
+        self._faults: dict[_Fault, str] = {}
+        if config.register:  # a carrier refuses calls of those it does not know yet
+            self._faults[_Fault.UNREGISTERED] = "not registered yet"
+        self._refusal = ""  # why it is forbidden
+        self._register_id = new_call_id()  # §10.2: one Call-ID for all of them
         self._agent = agent
         self._networks = [ipaddress.ip_network(entry, strict=False) for entry in config.allow]
         self._channels = Channels(config.max_calls)
@@ -93,13 +86,12 @@ class Trunk:
     async def start(self) -> None:
         """Resolve the host and begin to watch and to register, as configured."""
         await self._resolve()
-        name = self.config.name
         if self.config.qualify:
-            self._tasks.append(asyncio.create_task(self._watch(), name=f"{name}: OPTIONS"))
+            self._keep("OPTIONS", self._watch())
+        elif not self.addresses:
+            self._keep("name", self._find())
         if self.config.register:
-            self._tasks.append(
-                asyncio.create_task(self._stay_registered(), name=f"{name}: REGISTER")
-            )
+            self._keep("REGISTER", self._stay_registered())
 
     async def close(self) -> None:
         """Stop watching; unregister where registered, without waiting long for an answer."""
@@ -112,17 +104,36 @@ class Trunk:
                 await asyncio.wait_for(self._register(0), 2.0)
             self.registered = False
 
+    def _keep(self, what: str, loop: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(loop, name=f"trunk {self.config.name}: {what}")
+        task.add_done_callback(_log_failure)
+        self._tasks.append(task)
+
     async def _resolve(self) -> None:
+        """Find its addresses, or what has become of them; the one in use stays while it is one."""
+        host, port = self.config.host, self.config.port
+        if is_address(host):
+            self.addresses = frozenset({host})
+            return
         try:
-            found = await asyncio.get_running_loop().getaddrinfo(
-                self.config.host, self.config.port, family=socket.AF_INET
-            )
-        except OSError as error:
-            self._move(TrunkState.DOWN, f"cannot resolve {self.config.host}: {error.strerror}")
+            found = await asyncio.get_running_loop().getaddrinfo(host, port, family=socket.AF_INET)
+        except (OSError, UnicodeError) as error:
+            if not self.addresses:
+                why = getattr(error, "strerror", None) or error
+                self._note(_Fault.UNKNOWN, f"cannot resolve {host}: {why}")
             return
         self.addresses = frozenset(str(sockaddr[0]) for *_, sockaddr in found)
-        host = str(found[0][4][0])
-        self.peer = Peer(self.config.transport, host, self.config.port)
+        if self.peer.host not in self.addresses:
+            self.peer = Peer(self.config.transport, str(found[0][4][0]), port)
+        self._note(_Fault.UNKNOWN, "")
+
+    async def _find(self) -> None:
+        """A name that was not known at the start may be known later."""
+        failures = 0
+        while not self.addresses:
+            failures += 1
+            await asyncio.sleep(back_off(failures, random.random()))
+            await self._resolve()
 
     # -- slots ---------------------------------------------------------------------------
 
@@ -169,13 +180,26 @@ class Trunk:
 
     # -- health --------------------------------------------------------------------------
 
+    @property
+    def state(self) -> TrunkState:
+        """Whether calls may be sent."""
+        if self._refusal:
+            return TrunkState.FORBIDDEN
+        return TrunkState.DOWN if self._faults else TrunkState.UP
+
+    @property
+    def reason(self) -> str:
+        """Why they may not; empty while it is up."""
+        return self._refusal or next(iter(self._faults.values()), "")
+
     def forbid(self, reason: str) -> None:
         """Stop sending calls: the carrier refuses us. Only `check` ends it."""
         log.error(
             "trunk %s is stopped: %s. Mend the account, then: tongdai trunk check %s",
             self.config.name, reason, self.config.name,
         )  # fmt: skip
-        self._move(TrunkState.FORBIDDEN, reason)
+        before, self._refusal = self.state, reason
+        self._changed(before)
 
     async def check(self) -> str:
         """Ask the carrier now (REGISTER where configured, then OPTIONS); return what it said.
@@ -188,7 +212,9 @@ class Trunk:
                 return said
         said = await self._ask_options()
         if not self._failures:
-            self._move(TrunkState.UP, "")
+            self._note(_Fault.SILENT, "")
+            before, self._refusal = self.state, ""
+            self._changed(before)
         return said
 
     def accepts_from(self, host: str) -> bool:
@@ -201,26 +227,35 @@ class Trunk:
             return False
         return any(address in network for network in self._networks)
 
-    def _move(self, state: TrunkState, reason: str) -> None:
-        if state is not self.state:
+    def _note(self, fault: _Fault, reason: str) -> None:
+        """Something is wrong, or (no reason) no longer."""
+        before = self.state
+        if reason:
+            self._faults[fault] = reason
+        else:
+            self._faults.pop(fault, None)
+        self._changed(before)
+
+    def _changed(self, before: TrunkState) -> None:
+        state, reason = self.state, self.reason
+        if state is not before:
             self.since = datetime.now(UTC)
             log.log(
                 logging.INFO if state is TrunkState.UP else logging.WARNING,
                 "trunk %s is %s%s", self.config.name, state, reason and f": {reason}",
             )  # fmt: skip
-        self.state, self.reason = state, reason
 
     async def _watch(self) -> None:
         while True:
+            await self._resolve()
             await self._ask_options()
-            healthy = not self._failures
-            if healthy and self.state is TrunkState.DOWN:
-                self._move(TrunkState.UP, "")
-            elif self._failures >= QUALIFY_FAILURES and self.state is TrunkState.UP:
-                self._move(TrunkState.DOWN, f"{self.peer} does not answer OPTIONS")
+            if not self._failures:
+                self._note(_Fault.SILENT, "")
+            elif self._failures >= QUALIFY_FAILURES:
+                self._note(_Fault.SILENT, f"{self.peer} does not answer OPTIONS")
             # Ask sooner while it is in doubt, so that an outage is known within seconds.
             doubtful = min(self.config.qualify, QUALIFY_PATIENCE)
-            await asyncio.sleep(self.config.qualify if healthy else doubtful)
+            await asyncio.sleep(doubtful if self._failures else self.config.qualify)
 
     async def _ask_options(self) -> str:
         """Any answer at all shows the carrier alive, even 405 (RFC 3261 §11)."""
@@ -230,49 +265,69 @@ class Trunk:
                 response = await self._send("OPTIONS", f"sip:{self._authority()}")
         except TimeoutError:
             response = None
+        except SipError as error:
+            self._failures += 1
+            return str(error)
         if response is None or response.source is None:
             self._failures += 1
             return f"no answer from {self.peer} to OPTIONS"
         self._failures = 0
-        return f"{response.message.status_code} {response.message.reason_phrase}"
+        return _said(response.message)
 
     # -- registration --------------------------------------------------------------------
 
     async def _stay_registered(self) -> None:
         failures = 0
         while True:
-            granted, said = await self._register(self.config.register_expires)
-            self.registered = granted > 0
+            granted, _ = await self._register(self.config.register_expires)
             if granted:
                 failures = 0
-                if self.reason.startswith(NOT_REGISTERED):
-                    self._move(TrunkState.UP, "")
-                await asyncio.sleep(granted * REFRESH_AT)
+                await asyncio.sleep(refresh_after(granted))
             else:
                 failures += 1
-                if self.state is not TrunkState.FORBIDDEN:
-                    self._move(TrunkState.DOWN, f"{NOT_REGISTERED}: {said}")
                 await asyncio.sleep(back_off(failures, random.random()))
+                await self._resolve()
 
     async def _register(self, expires: int) -> tuple[int, str]:
-        """One REGISTER (RFC 3261 §10.2): the seconds granted (0: none), and what was said."""
-        response = await self._send(
+        """Register for so many seconds: those granted (0: none), and what was said."""
+        try:
+            granted, said = await self._bind(expires)
+        except SipError as error:
+            granted, said = 0, str(error)
+        self.registered = granted > 0
+        if expires:
+            self._note(_Fault.UNREGISTERED, "" if granted else f"registration failed: {said}")
+        return granted, said
+
+    async def _bind(self, expires: int) -> tuple[int, str]:
+        """REGISTER (RFC 3261 §10.2), again for longer where that is too short. Raises SipError."""
+        response = (await self._send_register(expires)).message
+        longer = longer_expires(response, expires) if expires else None
+        if longer is not None:
+            response = (await self._send_register(longer)).message
+        if not 200 <= response.status_code < 300:
+            return 0, _said(response)
+        return granted_expires(response, self._contact(), default=expires), _said(response)
+
+    async def _send_register(self, expires: int) -> Response:
+        contact = stringify_address(Address(uri=self._contact()))
+        return await self._send(
             "REGISTER",
             f"sip:{self._authority()}",
-            headers=[("Contact", f"<{self._contact()}>"), ("Expires", str(expires))],
+            headers=[("Contact", contact), ("Expires", str(expires))],
+            call_id=self._register_id,
         )
-        status = response.message.status_code
-        said = f"{status} {response.message.reason_phrase}"
-        if not 200 <= status < 300:
-            return 0, said
-        return granted_expires(response.message, default=expires), said
 
     # -- requests outside calls ----------------------------------------------------------
 
     async def _send(
-        self, method: str, uri: str, headers: list[tuple[str, str]] | None = None
+        self,
+        method: str,
+        uri: str,
+        headers: list[tuple[str, str]] | None = None,
+        call_id: str | None = None,
     ) -> Response:
-        ours = Address(uri=SipUri(user=self.user, host=self.config.host))
+        ours = Address(uri=SipUri(user=as_user(self.user), host=self.config.host))
         theirs = ours if method == "REGISTER" else Address(uri=SipUri(host=self.config.host))
         return await self._agent.request(
             method,
@@ -282,6 +337,7 @@ class Trunk:
             to_addr=theirs,
             headers=headers or [],
             credentials=self.credentials,
+            call_id=call_id,
         )
 
     @property
@@ -291,16 +347,26 @@ class Trunk:
 
     def uri(self, user: str) -> str:
         """The Request-URI of a number at this carrier."""
-        return f"sip:{user}@{self._authority()}"
+        return f"sip:{as_user(user)}@{self._authority()}"
 
     def _authority(self) -> str:
         port = "" if self.config.port == 5060 else f":{self.config.port}"
         transport = "" if self.config.transport == "udp" else f";transport={self.config.transport}"
         return f"{self.config.host}{port}{transport}"
 
-    def _contact(self) -> str:
+    def _contact(self) -> SipUri:
         host, port = self._agent.endpoint.advertised(self.peer)
         params: dict[str, str | None] = (
             {} if self.config.transport == "udp" else {"transport": self.config.transport}
         )
-        return stringify_uri(SipUri(user=self.user, host=host, port=port, params=params))
+        return SipUri(user=as_user(self.user), host=host, port=port, params=params)
+
+
+def _log_failure(task: asyncio.Task[None]) -> None:
+    """A watch that ends by a fault of ours must not end unseen."""
+    if not task.cancelled() and (error := task.exception()) is not None:
+        log.error("%s has ended", task.get_name(), exc_info=error)
+
+
+def _said(response: SipResponse) -> str:
+    return printable(f"{response.status_code} {response.reason_phrase}")

@@ -6,9 +6,9 @@ import pytest
 
 from ivr.admission import LAG_LIMIT, LagMeter, Load, judge
 
-QUIET = Load(calls=0, most_calls=10, lag=0.0)
-FULL = Load(calls=10, most_calls=10, lag=0.0)
-LATE = Load(calls=0, most_calls=10, lag=LAG_LIMIT * 2)
+QUIET = Load(room=10, lag=0.0)
+FULL = Load(room=0, lag=0.0)
+LATE = Load(room=10, lag=LAG_LIMIT * 2)
 
 
 @pytest.mark.parametrize(

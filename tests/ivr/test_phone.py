@@ -3,70 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import pytest
 
 from ivr.call import Call, CallOver
 from ivr.media.prompts import Prompt, PromptStore
-from ivr.phone import Phone
 from ivr.result import Result
-from ivr.story import CallFailed, CallStory, StoryEvent
+from ivr.sip.message import parse_uri
+from ivr.story import StoryEvent
 from ivr.trunks import TrunkDown, TrunkState
+from tests.ivr.calling import CALLER, dial, fails, hold, pair, ring_for_ever, settled, wait
 from tests.ivr.conftest import PhoneMaker
 from tests.ivr.hearing import loudest, recorded, tone
-from tests.waiting import until
-
-NUMBER = "+84912345678"
-CALLER = "+842873000000"
-
-
-@contextlib.asynccontextmanager
-async def pair(
-    make_phone: PhoneMaker, answer: Callable[[Call], Awaitable[None]], **trunk: object
-) -> AsyncIterator[tuple[Phone, Phone]]:
-    """A phone, and the far side that its trunk leads to."""
-    async with (
-        make_phone({}) as far,
-        make_phone({"port": far.endpoint.local.port, **trunk}) as ours,
-    ):
-        far.on_call = answer
-        yield ours, far
-
-
-async def dial(phone: Phone, **options: object) -> Call:
-    slot = await phone.reserve("carrier")
-    return await phone.dial(NUMBER, slot=slot, caller_id=CALLER, **options)  # type: ignore[arg-type]
-
-
-async def fails(phone: Phone, **options: object) -> CallStory:
-    with pytest.raises(CallFailed) as failed:
-        await dial(phone, **options)
-    return failed.value.story
-
-
-async def settled(*phones: Phone) -> None:
-    """Wait until no phone has a call or a slot any more."""
-
-    def left() -> list[object]:
-        busy = [(phone.calls, [trunk.calls for trunk in phone.trunks.values()]) for phone in phones]
-        return [entry for entry in busy if entry[0] or any(entry[1])]
-
-    await until(lambda: not left(), say=left)
-
-
-async def hold(call: Call) -> None:
-    """Answer and stay until the other side hangs up."""
-    await call.answer()
-    await asyncio.Event().wait()
-
-
-async def ring_for_ever(call: Call) -> None:
-    call.ring()
-    await asyncio.Event().wait()
 
 
 async def test_a_call_from_invite_to_hang_up(
@@ -314,7 +264,7 @@ async def test_a_media_worker_that_dies_ends_its_call_as_failed_and_is_replaced(
         call = await dial(ours)
         worker = call.media.worker
         worker.process.kill()
-        story = await asyncio.wait_for(call.run(_wait), 10)
+        story = await asyncio.wait_for(call.run(wait), 10)
         assert story.result is Result.FAILED
         assert story.note
         again = await dial(ours)
@@ -334,7 +284,7 @@ async def test_a_call_whose_audio_stops_is_hung_up(make_phone: PhoneMaker) -> No
             theirs.media.on_event = lambda _: None
             worker = theirs.media.worker
             worker.process.kill()
-            story = await asyncio.wait_for(call.run(_wait), 10)
+            story = await asyncio.wait_for(call.run(wait), 10)
             assert story.hangup_by == "network"
             assert "no audio came" in (story.note or "")
             await settled(ours)
@@ -399,27 +349,35 @@ async def test_beyond_its_limit_a_phone_answers_503_with_retry_after(
         await settled(ours, far)
 
 
-async def test_a_diversion_is_followed_back_to_the_trunk_only(make_phone: PhoneMaker) -> None:
+@pytest.mark.parametrize(
+    ("contact", "followed"),
+    [
+        ("<sip:0912345678@127.0.0.1>", True),  # the same number, as this carrier routes it
+        ("<sip:%2B84912345678@127.0.0.1:5999>", True),
+        ("<sip:+979123456789@127.0.0.1>", False),  # whose money would that be?
+        ("<sip:0912345678@192.0.2.1>", False),
+        ("<sip:0912345678;phone-context=x@127.0.0.1>", False),
+        ("<sip:0912345678%3E%3Btag=1@127.0.0.1>", False),
+        ("<tel:+84912345678>", False),
+    ],
+)
+async def test_a_diversion_is_followed_to_the_same_number_and_trunk_only(
+    make_phone: PhoneMaker, contact: str, followed: bool
+) -> None:
     dialled: list[str] = []
-    contact = ""
 
     async def divert(call: Call) -> None:
-        dialled.append(call.story.caller_id)
+        dialled.append(parse_uri(call.session.request.uri).user or "")
         if len(dialled) == 1:
             call.session.reject(302, headers=[("Contact", contact)])
         await hold(call)
 
     async with pair(make_phone, divert) as (ours, far):
-        contact = "<sip:+84987654321@127.0.0.1>"
-        call = await dial(ours)
-        assert dialled == [NUMBER, "+84987654321"]
-        await call.finish()
-        dialled.clear()
-        contact = "<sip:premium@192.0.2.1>"
-        assert (await fails(ours)).sip_code == 302
-        assert dialled == [NUMBER]
+        if followed:
+            await (await dial(ours)).finish()
+        else:
+            story = await fails(ours)
+            assert (story.result, story.sip_code) == (Result.UNREACHABLE, 302)
+            assert (story.note or "").startswith("diverted to ")
+        assert len(dialled) == 1 + followed
         await settled(ours, far)
-
-
-async def _wait(call: Call) -> None:
-    await asyncio.Event().wait()

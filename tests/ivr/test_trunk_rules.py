@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ivr.registration import back_off
 from ivr.trunk import TokenBucket, TrunkConfig, from_carrier, pick_caller_id, to_carrier
-from ivr.trunks import back_off
 
 
 def trunk(number_format: str = "plus", prefix: str = "") -> TrunkConfig:
