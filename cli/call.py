@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -17,6 +18,13 @@ if TYPE_CHECKING:
 app = noun(COMMANDS["call"])
 
 
+class Direction(StrEnum):
+    """Who called whom."""
+
+    IN = "in"
+    OUT = "out"
+
+
 @app.command("list", epilog="Example: tongdai call list --campaign tet --result busy")
 def list_(
     ctx: typer.Context,
@@ -24,6 +32,9 @@ def list_(
     campaign: Annotated[str | None, typer.Option(help="Only of this campaign.")] = None,
     result: Annotated[str | None, typer.Option(help="Only with this result, such as busy.")] = None,
     number: Annotated[str | None, typer.Option(help="Only with this number.")] = None,
+    direction: Annotated[
+        Direction | None, typer.Option(help="Only calls that came in, or went out.")
+    ] = None,
     limit: LimitOption = 20,
     as_json: JsonOption = False,
 ) -> None:
@@ -35,6 +46,7 @@ def list_(
         campaign=campaign,
         result=calls.parse_result(result) if result else None,
         number=home.number(number),
+        direction=direction and direction.value,
     )
     with home.database() as database, database.read() as session:
         found, total = calls.latest(session, which, home.zone, limit), calls.count(session, which)
@@ -42,11 +54,23 @@ def list_(
         print_json([render.record(line) for line in found])
         return
     show_rows(
-        ("Call", "Started", "Number", "Contact", "Result", ">SIP", ">Talk", "Keys", "Outcome"),
+        (
+            "Call",
+            "Started",
+            "Way",
+            "Number",
+            "Contact",
+            "Result",
+            ">SIP",
+            ">Talk",
+            "Keys",
+            "Outcome",
+        ),
         (
             (
-                str(line.call_id)[-12:],
+                str(line.call_id)[-8:],
                 clock(line.started_at, home.zone),
+                line.direction,
                 line.number,
                 line.contact,
                 line.result or "in progress",
@@ -58,6 +82,7 @@ def list_(
             for line in found
         ),
         empty="There are no such calls.",
+        spare=("Outcome", "SIP", "Talk"),
     )
     if len(found) < total:
         hint(f"{len(found)} of {total:,} shown: see more with --limit.")

@@ -356,6 +356,7 @@ def _list(home: Home, as_json: bool) -> None:
             for one in found
         ),
         empty="There are no campaigns yet: `tongdai campaign create --help` shows how.",
+        spare=("Made", "Mode", "Trunk"),
     )
 
 

@@ -7,6 +7,8 @@ import traceback
 
 import typer
 
+from reports.legible import legible
+
 FAILED, USAGE = 1, 2
 DEBUG = "TONGDAI_DEBUG"  # set: show where an unexpected error came from
 
@@ -15,7 +17,7 @@ def report(error: Exception) -> int:
     """Print the sentence for an error; return the exit code."""
     message, code = explain(error)
     if message:
-        typer.echo(f"tongdai: {message}", err=True)
+        typer.echo(f"tongdai: {legible(message)}", err=True)
     if os.environ.get(DEBUG):
         traceback.print_exception(error)
     return code
@@ -41,7 +43,7 @@ def explain(error: Exception) -> tuple[str, int]:
 
 def _of_typer(error: typer.TyperException) -> str:
     """Usage errors know their command: say where its help is. No arguments: help was printed."""
-    message = error.format_message().strip().replace("\n", " ").replace("\t", "")
+    message = error.format_message().strip().replace("\t", "").replace("Value error, ", "")
     ctx = getattr(error, "ctx", None)
     if not message or ctx is None:
         return message

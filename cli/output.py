@@ -5,20 +5,28 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import PurePath
-from typing import IO, TYPE_CHECKING, Annotated, Any
+from typing import IO, TYPE_CHECKING, Annotated, Any, Literal
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import typer
 
+from reports.legible import legible
+
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
+    from rich.table import Table
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 LimitOption = Annotated[int, typer.Option("--limit", min=1, max=100_000, help="At most so many.")]
 
+# Columns that may be cut where there is little room, and to how many characters.
+FREE_TEXT = ("Caller IDs", "Contact", "File", "List", "Name", "Reason", "State")
+SHORTEST = 8
+GAP = 2
 PIPED_WIDTH = 4000  # what is piped is never cut to fit a screen
 
 
@@ -32,13 +40,13 @@ def console(stream: IO[str] | None = None) -> Console:
 
 
 def say(text: str) -> None:
-    """Print a sentence, as it is."""
-    typer.echo(text)
+    """Print a sentence."""
+    typer.echo(legible(text))
 
 
 def hint(text: str) -> None:
     """Print advice beside the result: on stderr, so that it is never taken for data."""
-    typer.echo(text, err=True)
+    typer.echo(legible(text), err=True)
 
 
 def show(what: RenderableType, stream: IO[str] | None = None, *, width: int | None = None) -> None:
@@ -56,20 +64,90 @@ def show(what: RenderableType, stream: IO[str] | None = None, *, width: int | No
         typer.echo(line.rstrip(), file=stream)
 
 
-def show_rows(titles: Sequence[str], rows: Iterable[Sequence[object]], *, empty: str) -> None:
-    """Print a table; a title that begins with > is of a column of numbers. `empty` where none."""
-    from rich.table import Table
+def show_rows(
+    titles: Sequence[str],
+    rows: Iterable[Sequence[object]],
+    *,
+    empty: str,
+    spare: Sequence[str] = (),
+    stream: IO[str] | None = None,
+) -> None:
+    """Print a table, a line a row; a title that begins with > is of a column of numbers.
 
-    listed = list(rows)
-    if not listed:
+    `empty` is said where there are no rows. Where the screen is too narrow, the columns of `spare`
+    are left out, the first of them first; then what stands in columns of free text is cut.
+    """
+    columns = _columns(titles, rows)
+    if not columns[0].cells:
         hint(empty)
         return
+    screen = console(stream)
+    shown = _fitting(columns, screen.width, spare)
+    show(_table(shown, screen.width), stream)
+    if len(shown) < len(columns):
+        gone = ", ".join(column.name for column in columns if column not in shown)
+        hint(f"No room for {gone}: see more on a wider screen, or with --json.")
+
+
+@dataclass(frozen=True, slots=True)
+class _Column:
+    title: str
+    cells: list[str]
+
+    @property
+    def name(self) -> str:
+        return self.title.lstrip(">")
+
+    @property
+    def width(self) -> int:
+        from rich.cells import cell_len
+
+        return max(map(cell_len, (self.name, *self.cells)))
+
+
+def _columns(titles: Sequence[str], rows: Iterable[Sequence[object]]) -> list[_Column]:
+    columns = [_Column(title, []) for title in titles]
+    for row in rows:
+        for column, cell in zip(columns, row, strict=True):
+            column.cells.append("" if cell is None else legible(str(cell)))
+    return columns
+
+
+def _fitting(columns: Sequence[_Column], room: int, spare: Sequence[str]) -> list[_Column]:
+    """Leave out spare columns until the others fit, free text cut as far as may be."""
+    shown = list(columns)
+    for name in spare:
+        least = sum(min(SHORTEST, c.width) if c.name in FREE_TEXT else c.width for c in shown)
+        if least + GAP * (len(shown) - 1) <= room:
+            break
+        shown = [column for column in shown if column.name != name]
+    return shown
+
+
+def _table(columns: Sequence[_Column], room: int) -> Table:
+    from rich.table import Table
+
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for title in titles:
-        table.add_column(title.lstrip(">"), justify="right" if title.startswith(">") else "left")
-    for row in listed:
-        table.add_row(*("" if cell is None else _escaped(str(cell)) for cell in row))
-    show(table)
+    for column, width in zip(columns, _widths(columns, room), strict=True):
+        justify: Literal["left", "right"] = "right" if column.title.startswith(">") else "left"
+        table.add_column(
+            column.name, justify=justify, width=width, no_wrap=True, overflow="ellipsis"
+        )
+    for row in zip(*(column.cells for column in columns), strict=True):
+        table.add_row(*map(_escaped, row))
+    return table
+
+
+def _widths(columns: Sequence[_Column], room: int) -> list[int]:
+    """How wide each column is: its widest cell, but free text gives way."""
+    excess = sum(column.width for column in columns) + GAP * (len(columns) - 1) - room
+    widths = []
+    for column in columns:
+        spare = max(0, column.width - SHORTEST) if column.name in FREE_TEXT else 0
+        cut = max(0, min(spare, excess))
+        excess -= cut
+        widths.append(column.width - cut)
+    return widths
 
 
 def show_facts(facts: Iterable[tuple[str, object]]) -> None:
@@ -81,7 +159,7 @@ def show_facts(facts: Iterable[tuple[str, object]]) -> None:
     grid.add_column()
     for name, value in facts:
         if value not in (None, ""):
-            grid.add_row(name, _escaped(str(value)))
+            grid.add_row(_escaped(legible(name)), _escaped(legible(str(value))))
     show(grid)
 
 

@@ -65,6 +65,7 @@ def list_(
             for entry in found
         ),
         empty="There are no recordings.",
+        spare=("Contact", "Campaign", "State", "Seconds"),
     )
 
 

@@ -11,8 +11,9 @@ from typing import IO, TYPE_CHECKING, Annotated
 
 import typer
 
+from cli.call import Direction
 from cli.home import Home, home_of
-from cli.output import plural, say, show
+from cli.output import plural, say, show_rows
 from cli.progress import counted
 from cli.root import COMMANDS, noun
 
@@ -47,6 +48,9 @@ def calls(
     ] = None,
     result: Annotated[str | None, typer.Option(help="Only with this result, such as busy.")] = None,
     number: Annotated[str | None, typer.Option(help="Only with this number.")] = None,
+    direction: Annotated[
+        Direction | None, typer.Option(help="Only calls that came in, or went out.")
+    ] = None,
     form: Annotated[
         Format | None, typer.Option("--format", help="Left out: by the name of --output, or table.")
     ] = None,
@@ -69,6 +73,7 @@ def calls(
         period=parse_period(since, until, home.zone, today=home.now().date()),
         result=parse_result(result) if result else None,
         number=home.number(number),
+        direction=direction and direction.value,
     )
     if chosen is Format.XLSX and output is None:
         raise typer.BadParameter("a workbook goes to a file: name it with --output.")
@@ -123,7 +128,13 @@ def _render(
         elif form is Format.JSON:
             render.write_json(rows, stream)
         else:
-            show(render.table(rows), stream)
+            show_rows(
+                [f">{c.brief}" if c.kind.is_number else c.brief for c in render.BRIEF],
+                render.brief(rows),
+                empty="There are no such calls.",
+                spare=("Outcome", "SIP", "Ring"),
+                stream=stream,
+            )
             stream.write(f"\n{render.summary(totals)}\n")
 
 

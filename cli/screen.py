@@ -17,6 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from reports.calls import CallLine
+from reports.legible import legible
 
 WIDE = 110  # columns from which the tables stand side by side
 NARROWEST = 60
@@ -48,7 +49,7 @@ class View:
     now: datetime
     zone: ZoneInfo
     live: Mapping[str, Any] | None = None
-    names: Mapping[str, str] = field(default_factory=dict)  # number: contact
+    names: Mapping[str, str] = field(default_factory=dict)  # of calls that are up, by their id
 
     @property
     def calls(self) -> list[Mapping[str, Any]]:
@@ -159,8 +160,8 @@ def line(view: View) -> RenderableType:
         parts.append(f"{trunk['calls']:,} of {trunk['max_calls']:,} channels in use")
     if view.rate is not None:
         parts.append(f"[bold]{view.rate:.1f}[/] calls per second")
-    made = sum(view.status["results"].values())
-    parts.append(f"{made:,} made")
+    ended = sum(view.status["results"].values())
+    parts.append(f"{ended:,} ended")
     grid = Table.grid(padding=(0, 2))
     grid.add_column(width=10)
     grid.add_column()
@@ -224,7 +225,7 @@ def live_table(view: View, calls: Sequence[Mapping[str, Any]]) -> Table:
         grid.add_row(
             f"{int(lasts.total_seconds()) // 60}:{int(lasts.total_seconds()) % 60:02}",
             call["number"],
-            escape(view.names.get(call["number"], "")),
+            escape(legible(view.names.get(call["call_id"], ""))),
             f"[{colour}]{call['state']}[/]",
             "",
             call["keys"],
@@ -241,7 +242,7 @@ def recent_table(calls: Sequence[CallLine]) -> Table:
         grid.add_row(
             f"{call.started_at:%H:%M:%S}",
             call.number,
-            escape(call.contact or ""),
+            escape(legible(call.contact or "")),
             f"[{colour}]{call.result}[/]",
             "" if call.talk_seconds is None else f"{call.talk_seconds:.0f} s",
             escape(pressed),

@@ -41,6 +41,7 @@ def list_(ctx: typer.Context, as_json: JsonOption = False) -> None:
             for one in found
         ),
         empty=f"There is no [[trunk]] in {home.path / 'tongdai.toml'} yet.",
+        spare=("Per second", "Caller IDs", "At most"),
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 from rich.live import Live
 
@@ -20,7 +21,8 @@ if TYPE_CHECKING:
 
 EVERY = 0.5  # seconds between two looks, at least
 SHARE = 4  # a look that takes long (a million leads) is followed by so many times its length
-RECENT = 40  # calls at most on the screen
+RECENT = 40  # ended calls at most on the screen
+MOST_NAMES = 1000  # calls that are up whose names are looked up: more than any screen shows
 PIPED = 120  # columns of a picture that is not on a terminal
 OVER = ("completed", "stopped")
 
@@ -50,12 +52,13 @@ def watch(home: Home, name: str, *, once: bool = False) -> None:
 
 def look(home: Home, database: Database, name: str) -> View:
     """See how a campaign is now. Raises CampaignNotFound."""
-    now = home.now()
+    now, live = home.now(), _live(home)
     with database.read() as session:
         found = status(session, name, now=now)
         recent = calls.latest(session, calls.CallFilter(campaign=name), home.zone, RECENT)
-    names = {call.number: call.contact for call in recent if call.contact}
-    return View(found, recent, now, home.zone, live=_live(home), names=names)
+        up = [UUID(call["call_id"]) for call in live["calls"][:MOST_NAMES]] if live else []
+        names = {str(call): who for call, who in calls.contacts_of(session, up).items()}
+    return View(found, recent, now, home.zone, live=live, names=names)
 
 
 def _live(home: Home) -> dict[str, Any] | None:

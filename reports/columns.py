@@ -17,6 +17,11 @@ class Kind(Enum):
     DECIMAL = auto()  # one place
     FINE = auto()  # two places
 
+    @property
+    def is_number(self) -> bool:
+        """Whether it stands at the right of its column."""
+        return self not in (Kind.TEXT, Kind.TIME)
+
 
 @dataclass(frozen=True, slots=True)
 class Column:
@@ -26,32 +31,32 @@ class Column:
     title: str
     kind: Kind = Kind.TEXT
     width: int = 12  # of a spreadsheet's column, in characters
-    brief: bool = False  # shown in the table for a terminal, where there is little room
+    brief: str = ""  # its title in the table for a terminal; empty: it is not shown there
 
 
 CALL_COLUMNS = (
-    Column("started_at", "Started", Kind.TIME, 20, brief=True),
+    Column("started_at", "Started", Kind.TIME, 20, brief="Started"),
     Column("campaign", "Campaign", width=18),
-    Column("direction", "Direction", width=9),
-    Column("number", "Number", width=16, brief=True),
-    Column("contact", "Contact", width=24, brief=True),
+    Column("direction", "Direction", width=9, brief="Way"),
+    Column("number", "Number", width=16, brief="Number"),
+    Column("contact", "Contact", width=24, brief="Contact"),
     Column("caller_id", "Caller ID", width=16),
     Column("trunk", "Trunk"),
     Column("attempt", "Attempt", Kind.WHOLE, 8),
-    Column("result", "Result", width=15, brief=True),
-    Column("sip_code", "SIP", Kind.WHOLE, 6, brief=True),
+    Column("result", "Result", width=15, brief="Result"),
+    Column("sip_code", "SIP", Kind.WHOLE, 6, brief="SIP"),
     Column("sip_reason", "SIP reason", width=20),
     Column("invited_at", "Invited", Kind.TIME, 20),
     Column("ringing_at", "Ringing", Kind.TIME, 20),
     Column("answered_at", "Answered", Kind.TIME, 20),
     Column("ended_at", "Ended", Kind.TIME, 20),
     Column("pdd_seconds", "PDD", Kind.FINE, 8),
-    Column("ring_seconds", "Ring", Kind.DECIMAL, 8, brief=True),
-    Column("talk_seconds", "Talk", Kind.DECIMAL, 8, brief=True),
+    Column("ring_seconds", "Ring", Kind.DECIMAL, 8, brief="Ring"),
+    Column("talk_seconds", "Talk", Kind.DECIMAL, 8, brief="Talk"),
     Column("hangup_by", "Hung up by", width=10),
     Column("amd", "AMD", width=10),
-    Column("keys", "Keys", width=8, brief=True),
-    Column("outcome", "Outcome", width=16, brief=True),
+    Column("keys", "Keys", width=8, brief="Keys"),
+    Column("outcome", "Outcome", width=16, brief="Outcome"),
     Column("codec", "Codec", width=8),
     Column("loss_percent", "Loss %", Kind.FINE, 8),
     Column("jitter_ms", "Jitter ms", Kind.FINE, 9),

@@ -53,7 +53,8 @@ class Totals:
 
     calls: int = 0
     seizures: int = 0  # calls whose INVITE left: what the network was asked to do
-    answers: int = 0  # calls that were answered, by whomever
+    answers: int = 0  # seizures that were answered, by whomever
+    conversations: int = 0  # calls that were answered, incoming ones too
     effective: int = 0  # answers, and ends for which the callee is answerable
     talk_seconds: float = 0.0
     results: Counter[str] = field(default_factory=Counter)
@@ -61,6 +62,7 @@ class Totals:
     def add(
         self,
         *,
+        direction: str,
         result: str | None,
         invited_at: datetime | None,
         answered_at: datetime | None,
@@ -70,10 +72,11 @@ class Totals:
         self.calls += 1
         self.results[result or "in progress"] += 1
         self.talk_seconds += talk_seconds or 0.0
-        if invited_at is None:
+        answered = answered_at is not None
+        self.conversations += answered
+        if direction != "out" or invited_at is None:
             return
         self.seizures += 1
-        answered = answered_at is not None
         self.answers += answered
         self.effective += answered or result in NETWORK_EFFECTIVE
 
@@ -90,7 +93,7 @@ class Totals:
     @property
     def average_call_duration(self) -> float | None:
         """ACD: talk seconds of answered calls, by answered calls."""
-        return self.talk_seconds / self.answers if self.answers else None
+        return self.talk_seconds / self.conversations if self.conversations else None
 
 
 def _percent(part: int, whole: int) -> float | None:
@@ -104,8 +107,8 @@ DEFINITIONS: Mapping[str, str] = {
     "Loss": "packets lost, of packets received and lost, in per cent",
     "Jitter": "interarrival jitter of the received RTP (RFC 3550 §6.4.1), in milliseconds",
     "MOS": "estimated by the E-model (ITU-T G.107) from codec, loss and delay; 1 to 4.5",
-    "ASR": "answered calls, of calls whose INVITE left, in per cent (ITU-T E.411)",
-    "NER": "answered, busy, not answered and declined calls, of calls whose INVITE left, in "
-    "per cent (ITU-T E.411)",
-    "ACD": "talk seconds of answered calls, by answered calls",
+    "ASR": "answered calls, of outgoing calls whose INVITE left, in per cent (ITU-T E.411)",
+    "NER": "answered, busy, not answered and declined calls, of outgoing calls whose INVITE "
+    "left, in per cent (ITU-T E.411)",
+    "ACD": "talk seconds of answered calls, by answered calls, in both directions",
 }

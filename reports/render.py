@@ -9,13 +9,11 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import IO
 
-from rich.markup import escape
-from rich.table import Table
-
 from reports.calls import CallLine
 from reports.columns import CALL_COLUMNS, Column, Kind, cells
 from reports.metrics import Totals
 
+BRIEF = [column for column in CALL_COLUMNS if column.brief]
 PLACES = {Kind.DECIMAL: 1, Kind.FINE: 2}
 # What a spreadsheet would run as a formula when it opens a CSV file (OWASP, "CSV injection").
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
@@ -26,6 +24,7 @@ def tallied(lines: Iterable[CallLine], totals: Totals) -> Iterator[CallLine]:
     """Pass the lines through, adding each to `totals` on the way."""
     for line in lines:
         totals.add(
+            direction=line.direction,
             result=line.result,
             invited_at=line.invited_at,
             answered_at=line.answered_at,
@@ -61,16 +60,10 @@ def record(line: CallLine) -> dict[str, str | int | float | None]:
     return dict(zip((column.key for column in CALL_COLUMNS), _plain(line), strict=True))
 
 
-def table(lines: Iterable[CallLine]) -> Table:
-    """Build the table for a terminal: the columns that matter, the rest is in the other formats."""
-    brief = [column for column in CALL_COLUMNS if column.brief]
-    grid = Table(box=None, pad_edge=False, header_style="bold")
-    for column in brief:
-        numeric = column.kind not in (Kind.TEXT, Kind.TIME)
-        grid.add_column(column.title, justify="right" if numeric else "left", no_wrap=True)
+def brief(lines: Iterable[CallLine]) -> Iterator[list[str]]:
+    """The cells of BRIEF, for a terminal; everything else is in the other formats."""
     for line in lines:
-        grid.add_row(*(escape(shown(line, column)) for column in brief))
-    return grid
+        yield [shown(line, column) for column in BRIEF]
 
 
 def shown(line: CallLine, column: Column) -> str:

@@ -55,9 +55,9 @@ def test_call_list(run: Run, calls: list[str]) -> None:
     assert (
         run("call", "list").lines
         == [
-            "Call          Started              Number        Contact        Result    SIP  Talk  Keys  Outcome",  # noqa: E501
-            f"{calls[1][-12:]}  2026-11-20 13:00:00  +84987654321                 busy      486",
-            f"{calls[0][-12:]}  2026-11-20 12:00:00  +84912345678  Nguyễn Văn An  answered  200  12.5  1     interested",  # noqa: E501
+            "Call      Started              Way  Number        Contact        Result    SIP  Talk  Keys  Outcome",  # noqa: E501
+            f"{calls[1][-8:]}  2026-11-20 13:00:00  out  +84987654321                 busy      486",  # noqa: E501
+            f"{calls[0][-8:]}  2026-11-20 12:00:00  out  +84912345678  Nguyễn Văn An  answered  200  12.5  1     interested",  # noqa: E501
         ]
     )
     [busy] = json.loads(run("call", "list", "--result", "busy", "--json").out)
@@ -98,9 +98,9 @@ def test_recording_list(run: Run, calls: list[str]) -> None:
 
 def test_report_as_a_table(run: Run) -> None:
     assert run("report", "calls").lines == [
-        "Started              Number        Contact        Result    SIP  Ring  Talk  Keys  Outcome",  # noqa: E501
-        "2026-11-20 12:00:00  +84912345678  Nguyễn Văn An  answered  200   3.0  12.5  1     interested",  # noqa: E501
-        "2026-11-20 13:00:00  +84987654321                 busy      486",
+        "Started              Way  Number        Contact        Result    SIP  Ring  Talk  Keys  Outcome",  # noqa: E501
+        "2026-11-20 12:00:00  out  +84912345678  Nguyễn Văn An  answered  200   3.0  12.5  1     interested",  # noqa: E501
+        "2026-11-20 13:00:00  out  +84987654321                 busy      486",
         "",
         "2 calls: answered 1 · busy 1",
         "ASR 50.0 % · NER 100.0 % · ACD 12.5 s · talk 12.5 s",

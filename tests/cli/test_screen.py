@@ -29,6 +29,7 @@ STATUS: dict[str, Any] = {
 LIVE: dict[str, Any] = {
     "calls": [
         {
+            "call_id": "a",
             "campaign": "tet",
             "number": "+84912345678",
             "state": "answered",
@@ -37,6 +38,7 @@ LIVE: dict[str, Any] = {
             "keys": "1",
         },
         {
+            "call_id": "b",
             "campaign": "tet",
             "number": "+84987654321",
             "state": "ringing",
@@ -45,6 +47,7 @@ LIVE: dict[str, Any] = {
             "keys": "",
         },
         {
+            "call_id": "c",
             "campaign": "another",
             "number": "+84900000000",
             "state": "answered",
@@ -58,9 +61,7 @@ LIVE: dict[str, Any] = {
     ],
     "campaigns": {"tet": {"calls_per_second": 2.4, "condition": ""}},
 }
-VIEW = View(
-    STATUS, [BUSY, ANSWERED], NOW, SAIGON, live=LIVE, names={"+84912345678": "Nguyễn Văn An"}
-)
+VIEW = View(STATUS, [BUSY, ANSWERED], NOW, SAIGON, live=LIVE, names={"a": "Nguyễn Văn An"})
 
 
 def drawn(view: View, width: int = 80, height: int | None = None) -> list[str]:
@@ -75,7 +76,7 @@ def test_at_80_columns_it_is_whole() -> None:
         "─" * 80,
         "",
         "Numbers     ███           25 %  300 of 1,200 done, 898 waiting, 2 on a call",
-        "Calls       2 up · 3 of 100 channels in use · 2.4 calls per second · 300 made",
+        "Calls       2 up · 3 of 100 channels in use · 2.4 calls per second · 300 ended",
         "",
         "Results                                  Keys",
         "answered             200 ████████████    key 1                 40 ████████████",
@@ -115,7 +116,7 @@ def test_it_never_outgrows_the_terminal(width: int, height: int) -> None:
 def test_without_a_server_it_says_so_and_shows_what_the_database_knows() -> None:
     lines = drawn(replace(VIEW, live=None))
     assert lines[2] == "No server runs on this home: start one with `tongdai serve`."
-    assert lines[5] == "Calls       2 up · 300 made"
+    assert lines[5] == "Calls       2 up · 300 ended"
     assert "Last calls" in lines
 
 

@@ -62,11 +62,12 @@ def test_loss(received: int | None, lost: int | None, percent: float | None) -> 
     assert metrics.loss_percent(received, lost) == percent
 
 
-def totals(*calls: tuple[str | None, bool, bool]) -> Totals:
+def totals(*calls: tuple[str | None, bool, bool], direction: str = "out") -> Totals:
     """Totals of calls given as result, did the INVITE leave, was it answered (10 s talk)."""
     added = Totals()
     for result, invited, answered in calls:
         added.add(
+            direction=direction,
             result=result,
             invited_at=START if invited else None,
             answered_at=START if answered else None,
@@ -86,6 +87,13 @@ def test_asr_and_ner_count_seizures_and_not_calls_we_failed_to_make() -> None:
     assert figures.calls == 5
     assert figures.answer_seizure_ratio == pytest.approx(50.0)
     assert figures.network_effectiveness_ratio == pytest.approx(75.0)
+    assert figures.average_call_duration == pytest.approx(10.0)
+
+
+def test_incoming_calls_are_no_seizures_and_their_talk_is_averaged_over_them_too() -> None:
+    figures = totals(("answered", True, True), ("no_answer", True, False), direction="in")
+    assert figures.answer_seizure_ratio is None
+    assert figures.network_effectiveness_ratio is None
     assert figures.average_call_duration == pytest.approx(10.0)
 
 
