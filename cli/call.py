@@ -7,11 +7,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cli.home import home_of
+from cli.home import Home, home_of
 from cli.output import JsonOption, LimitOption, clock, hint, print_json, say, show_facts, show_rows
 from cli.root import COMMANDS, noun
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from reports.calls import CallLine
     from reports.story import StoredCall
     from store.models import CallEvent
 
@@ -39,6 +42,7 @@ def list_(
     as_json: JsonOption = False,
 ) -> None:
     """Show the last calls, the newest first. All of them: `tongdai report calls`."""
+    from campaigns import campaigns
     from reports import calls, render
 
     home = home_of(ctx)
@@ -49,23 +53,26 @@ def list_(
         direction=direction and direction.value,
     )
     with home.database() as database, database.read() as session:
+        if campaign is not None:
+            campaigns.get(session, campaign)
         found, total = calls.latest(session, which, home.zone, limit), calls.count(session, which)
     if as_json:
         print_json([render.record(line) for line in found])
         return
+    show_calls(home, found)
+    if len(found) < total:
+        hint(f"{len(found)} of {total:,} shown: see more with --limit.")
+
+
+CALL_TITLES = (
+    "Call", "Started", "Way", "Number", "Contact", "Result", ">SIP", ">Talk", "Keys", "Outcome",
+)  # fmt: skip
+
+
+def show_calls(home: Home, found: Iterable[CallLine]) -> None:
+    """Print calls as a table, each with the end of its id."""
     show_rows(
-        (
-            "Call",
-            "Started",
-            "Way",
-            "Number",
-            "Contact",
-            "Result",
-            ">SIP",
-            ">Talk",
-            "Keys",
-            "Outcome",
-        ),
+        CALL_TITLES,
         (
             (
                 str(line.call_id)[-8:],
@@ -84,11 +91,9 @@ def list_(
         empty="There are no such calls.",
         spare=("Outcome", "SIP", "Talk"),
     )
-    if len(found) < total:
-        hint(f"{len(found)} of {total:,} shown: see more with --limit.")
 
 
-@app.command(epilog="Example: tongdai call show 9c41d2aa01fe")
+@app.command(epilog="Example: tongdai call show d2aa01fe")
 def show(
     ctx: typer.Context,
     call: Annotated[str, typer.Argument(metavar="CALL", help="Its id, or the end of it.")],

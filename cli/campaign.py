@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import re
+import shlex
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from cli.campaign_create import delays, make_campaign, number_to_show
 from cli.contact import pairs
 from cli.home import Home, actor, home_of
-from cli.lists import size
 from cli.output import JsonOption, clock, hint, plural, print_json, say, show_facts, show_rows
-from cli.progress import bar
 from cli.root import COMMANDS, noun
 from cli.trunk import require_trunk
 
@@ -155,58 +155,20 @@ def create(
         "days": tuple(re.split(r"[,\s]+", days.strip().lower())) if days else None,
         "ring_timeout": ring_timeout,
         "attempts": attempts,
-        "retry": _delays(retry or []) or None,
+        "retry": delays(retry or []) or None,
         "max_calls": max_calls,
         "cps": cps,
-        "caller_ids": tuple(caller_id) if caller_id else None,
+        "caller_ids": tuple(map(number_to_show, caller_id)) if caller_id else None,
     }
     chosen = {name: value for name, value in values.items() if value is not None}
-    leads = _create(home, name, mode=mode.value, list_name=list_name, trunk=trunk, chosen=chosen)
+    leads = make_campaign(
+        home, name, mode=mode.value, list_name=list_name, trunk=trunk, chosen=chosen
+    )
     if as_json:
         _status(home, name, as_json=True)
         return
     say(f"Campaign `{name}` is made, with {plural(leads, 'number')} to call.")
-    hint(f"Next: tongdai campaign start {name}")
-
-
-def _create(
-    home: Home, name: str, *, mode: str, list_name: str, trunk: str, chosen: dict[str, Any]
-) -> int:
-    """Make the campaign and its leads; return how many leads."""
-    from campaigns import campaigns, fill
-    from campaigns.presets import Preset
-    from campaigns.settings import Settings
-
-    with home.database() as database:
-        with database.write() as session:
-            campaign = campaigns.create(
-                session,
-                name,
-                mode=mode,
-                list_name=list_name,
-                trunk=trunk,
-                settings=Settings.load(chosen),
-                preset=Preset(home.config.compliance.preset),
-                actor=actor(),
-                now=home.now(),
-            )
-            total = size(session, list_name)
-        with bar("leads", total) as advance:
-            return fill.make_leads(database, campaign.id, now=home.now(), on_progress=advance)
-
-
-def _delays(texts: list[str]) -> dict[str, float]:
-    """RESULT=TIME options as seconds: 90, 90s, 10m, 2h."""
-    units = {"": 1, "s": 1, "m": 60, "h": 3600}
-    delays = {}
-    for result, text in pairs(texts, "--retry", "busy=10m").items():
-        match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)([smh]?)", text)
-        if match is None:
-            raise typer.BadParameter(
-                f"“{text}” is not a time: expected one like 90s, 10m or 2h", param_hint="--retry"
-            )
-        delays[result] = float(match[1]) * units[match[2]]
-    return delays
+    hint(f"Next: tongdai campaign start {shlex.quote(name)}")
 
 
 @app.command(epilog="Example: tongdai campaign start tet")

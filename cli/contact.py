@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from cli.call import show_calls
 from cli.home import home_of
 from cli.output import (
     JsonOption,
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from crm.contacts import ContactCard
 
 app = noun(COMMANDS["contact"])
+LAST_CALLS = 10  # shown of a customer
 
 
 @app.command(
@@ -166,15 +168,19 @@ def show(
     who: Annotated[str, typer.Argument(metavar="PHONE", help="A phone number, or a contact's id.")],
     as_json: JsonOption = False,
 ) -> None:
-    """Show what is known of a customer, and the last calls."""
+    """Show what is known of a customer, and the last calls, in both directions."""
     from crm import contacts
+    from reports import calls, render
 
     home = home_of(ctx)
     with home.database() as database, database.read() as session:
         card = contacts.show(session, who, region=home.config.region)
         lists = contacts.lists_of(session, card.id)
+        theirs = calls.CallFilter(contact=card.id)
+        last = calls.latest(session, theirs, home.zone, LAST_CALLS)
     if as_json:
-        print_json({**_card(card, home.zone), "lists": lists})
+        found = [render.record(line) for line in last]
+        print_json({**_card(card, home.zone), "lists": lists, "calls": found})
         return
     show_facts(
         [
@@ -188,6 +194,9 @@ def show(
             ("id", card.id),
         ]
     )
+    if last:
+        say("")
+        show_calls(home, last)
 
 
 @app.command("list", epilog="Example: tongdai contact list nguyen --limit 20")

@@ -23,11 +23,14 @@ def list_(
     as_json: JsonOption = False,
 ) -> None:
     """Show the recordings, newest first."""
+    from campaigns import campaigns
     from recordings import catalogue
 
     home = home_of(ctx)
     e164 = home.number(number)
     with home.database() as database, database.read() as session:
+        if campaign is not None:
+            campaigns.get(session, campaign)
         found = [*catalogue.entries(session, campaign=campaign, number=e164, limit=limit)]
     if as_json:
         print_json(

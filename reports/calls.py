@@ -30,6 +30,7 @@ class CallFilter:
     result: Result | None = None
     number: str | None = None  # E.164
     direction: str | None = None  # in | out
+    contact: uuid.UUID | None = None
 
     def describe(self) -> dict[str, str]:
         """The filters in use, for the head of a report."""
@@ -39,6 +40,7 @@ class CallFilter:
             "result": self.result,
             "number": self.number,
             "direction": self.direction,
+            "contact": self.contact,
         }
         return {name: str(value) for name, value in named.items() if value}
 
@@ -151,6 +153,8 @@ def _conditions(which: CallFilter) -> Iterator[ColumnElement[bool]]:
         yield CallRow.number == which.number
     if which.direction is not None:
         yield CallRow.direction == which.direction
+    if which.contact is not None:
+        yield CallRow.contact_id == which.contact
 
 
 def _line(

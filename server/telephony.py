@@ -17,7 +17,6 @@ from campaigns.presets import Compliance, Preset
 from ivr.about import CALL
 from ivr.call import Call
 from ivr.media.plane import MediaConfig
-from ivr.media.prompts import PromptStore
 from ivr.phone import Phone, PhoneConfig
 from ivr.sip.authenticator import Secret
 from ivr.sip.trace import TraceRecord
@@ -38,6 +37,7 @@ from server.live import (
     UnknownTrunk,
 )
 from server.metrics import Metrics
+from server.prompts import prompts_of
 from store.database import Database
 from store.errors import StoreError
 
@@ -79,7 +79,7 @@ def make_dialler(config: Config, home: Path, db: Database, phone: Phone, *, node
     return Dialler(
         db,
         MarkedPhone(phone),
-        PromptStore(home / "prompts" / ".prepared"),
+        prompts_of(home),
         home=home,
         node=node,
         compliance=compliance,

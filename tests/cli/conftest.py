@@ -11,6 +11,9 @@ import pytest
 from typer.testing import CliRunner
 
 from cli.main import app
+from ivr.media.errors import PromptError, SpeechError
+from ivr.media.prompts import Prompt
+from server import prompts
 
 
 @dataclass(frozen=True)
@@ -61,6 +64,26 @@ def home(made_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pa
     elsewhere.mkdir()
     monkeypatch.chdir(elsewhere)
     return home
+
+
+class Prompts:
+    """Prepares every text and every WAV file, without a look at it."""
+
+    async def say(self, text: str, language: str = "vi") -> Prompt:
+        if language not in {"vi", "en"}:
+            raise SpeechError(f"no voice speaks {language!r}")
+        return Prompt(text, {}, 50)
+
+    async def load(self, path: Path) -> Prompt:
+        if path.suffix != ".wav":
+            raise PromptError(f"{path} is not a sound file that ffmpeg can read")
+        return Prompt(path.name, {}, 50)
+
+
+@pytest.fixture(autouse=True)
+def no_real_prompts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No espeak-ng and no ffmpeg are needed here; tests/ivr/media has the real thing."""
+    monkeypatch.setattr(prompts, "prompts_of", lambda _home: Prompts())
 
 
 @pytest.fixture

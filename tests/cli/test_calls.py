@@ -92,7 +92,7 @@ def test_recording_list(run: Run, calls: list[str]) -> None:
     ]
     [found] = json.loads(run("recording", "list", "--json").out)
     assert (found["call_id"], found["duration_ms"]) == (calls[0], 12_500)
-    nothing = run("recording", "list", "--campaign", "other")
+    nothing = run("recording", "list", "--number", "0900000000")
     assert (nothing.out, nothing.err) == ("", "There are no recordings.\n")
 
 
@@ -181,3 +181,30 @@ def test_a_file_that_cannot_be_written_is_one_sentence_and_1(run: Run) -> None:
         "tongdai: no/such/folder/calls.csv cannot be written (No such file or directory): choose "
         "another place with --output, or make room.\n"
     )
+
+
+def test_a_customer_is_shown_with_the_last_calls(run: Run, calls: list[str]) -> None:
+    lines = run("contact", "show", "0912345678").lines
+    assert lines[0] == "name   Nguyễn Văn An"
+    assert lines[-2].startswith("Call      Started")
+    assert lines[-1].startswith(calls[0][-8:])
+    found = json.loads(run("contact", "show", "0912345678", "--json").out)
+    assert [call["call_id"] for call in found["calls"]] == [calls[0]]
+
+
+def test_calls_that_came_in(run: Run, database: Database) -> None:
+    with database.write() as session:
+        came = make_call(session, direction="in", ringing_at=None, answered_at=None,
+                         result="no_answer", sip_code=480)  # fmt: skip
+    assert [line[:8] for line in run("call", "list", "--direction", "in").lines[1:]] == [
+        str(came)[-8:]
+    ]
+    [row] = json.loads(run("report", "calls", "--direction", "in", "--json").out)
+    assert (row["direction"], row["result"]) == ("in", "no_answer")
+
+
+@pytest.mark.parametrize("command", [["call", "list"], ["recording", "list"], ["report", "calls"]])
+def test_calls_of_no_campaign_are_a_mistake(run: Run, command: list[str]) -> None:
+    ran = run(*command, "--campaign", "ted")
+    assert (ran.code, ran.out) == (2, "")
+    assert ran.err == "tongdai: There is no campaign `ted`. Did you mean `tet`?\n"

@@ -139,6 +139,10 @@ def test_a_message_that_is_a_file_is_found_from_where_one_stands(run: Run, home:
         (["--retry", "busy=soon"], "Invalid value for --retry: “soon” is not a time"),
         (["--key", "1"], "Invalid value for --key: expected something like 1=interested"),
         (["--mode", "predictive"], "mode: `predictive` is not one this version dials"),
+        (["--message", __file__], f"Invalid value for --message: {__file__} is not a sound file"),
+        (["--language", "xx"], "Invalid value for --message: no voice speaks 'xx'"),
+        (["--caller-id", "abc"], "Invalid value for --caller-id: expected a number such as "),
+        (["--mode", "foo"], "Invalid value for '--mode': 'foo' is not one of 'broadcast'"),
         (["--ring-timeout", "1"], "The campaign's settings are not right: ring_timeout: "),
     ],
 )
