@@ -15,6 +15,7 @@ from ivr.media.plane import MediaConfig
 from ivr.media.prompts import Prompt, PromptStore
 from ivr.phone import Phone, PhoneConfig
 from ivr.trunk import TrunkConfig
+from server.garbage import keep_pauses_short
 
 TRUNK: Final = "carrier"
 NUMBER: Final = "+84912345678"
@@ -31,6 +32,7 @@ async def phone(port: int, *, rate: float, calls: int, workers: int = 1) -> Asyn
         MediaConfig(bind="127.0.0.1", workers=workers),
     )
     await made.start()
+    keep_pauses_short()
     try:
         yield made
     finally:

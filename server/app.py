@@ -22,6 +22,7 @@ from ivr.phone import Phone
 from ivr.sip.errors import TransportError
 from recordings import catalogue
 from server.config import Config
+from server.garbage import keep_pauses_short
 from server.http import make_app
 from server.inbound import InboundRecord
 from server.metrics import Metrics
@@ -170,6 +171,7 @@ async def serve(config: Config, home: Path, *, trace_sip: bool = False) -> None:
     for number in SIGNALS:  # before the start: a signal during it must not leave half of it behind
         loop.add_signal_handler(number, on_signal)
     await server.start()
+    keep_pauses_short()
     await told.wait()
     await server.stop()
 
