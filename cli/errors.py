@@ -30,7 +30,11 @@ def explain(error: Exception) -> tuple[str, int]:
     if isinstance(error, typer.Abort):
         return "Stopped.", FAILED
     if isinstance(error, OSError) and error.filename:
-        return f"{error.filename}: {error.strerror}.", FAILED
+        return (
+            f"{error.filename} cannot be used ({error.strerror}): check that it is there, and that "
+            "this user may read and write it.",
+            FAILED,
+        )
     if isinstance(error, _expected()):
         return str(error), USAGE if isinstance(error, _mistaken()) else FAILED
     name = type(error).__name__

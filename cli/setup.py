@@ -38,7 +38,11 @@ def _folders(home: Path) -> list[str]:
     for folder in (home, *(home / name for name in FOLDERS)):
         if not folder.is_dir():
             # Recordings and the database are personal data: this user's alone.
-            folder.mkdir(mode=0o700, parents=True)
+            try:
+                folder.mkdir(mode=0o700, parents=True)
+            except OSError as error:
+                said = f"the folder {folder} cannot be made ({error.strerror}): name another one."
+                raise typer.BadParameter(said, param_hint="--home") from error
             made.append(str(folder))
     return made
 

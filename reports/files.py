@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from reports.errors import CannotWrite
@@ -29,7 +29,8 @@ def whole_file(path: Path) -> Iterator[Path]:
             "with --output, or make room."
         ) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):  # where nothing can be written, there is nothing to take away
+            temporary.unlink()
 
 
 def _to_disk(path: Path) -> None:

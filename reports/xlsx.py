@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 import uuid
 from collections.abc import Iterable, Mapping
@@ -46,11 +47,17 @@ def write_xlsx(
     `totals` is what `lines` adds up to while it is read (`render.tallied`). Times are local to
     the zone named in `about`, because a spreadsheet's dates know no zone. Raises TooManyRows.
     """
-    with (
-        tempfile.TemporaryDirectory(prefix="tongdai-") as scratch,
-        path.open("wb") as file,
-        xlsxwriter.Workbook(file, {**OPTIONS, "tmpdir": scratch}) as book,
-    ):
+    with tempfile.TemporaryDirectory(prefix="tongdai-") as scratch:
+        # Put together there: a ZIP that runs out of disk complains once more when it is forgotten.
+        whole = Path(scratch) / "book.xlsx"
+        _write_book(lines, whole, totals, about)
+        shutil.copyfile(whole, path)
+
+
+def _write_book(
+    lines: Iterable[CallLine], path: Path, totals: Totals, about: Mapping[str, str]
+) -> None:
+    with xlsxwriter.Workbook(path, {**OPTIONS, "tmpdir": str(path.parent)}) as book:
         book.set_properties({"title": "Calls", "author": "Tongdai"})
         styles = {kind: book.add_format({"num_format": code}) for kind, code in FORMATS.items()}
         bold = book.add_format({"bold": True, "bottom": 1})

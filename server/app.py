@@ -129,7 +129,7 @@ class Server:
             try:
                 await site.start()
             except OSError as error:
-                said = f"HTTP cannot listen on {bind}: {error.strerror}."
+                said = f"HTTP cannot listen on {bind}: {os.strerror(error.errno or 0)}."
                 raise _cannot_listen("[http] bind", said) from error
             host, port = runner.addresses[0][:2]
             yield f"http://{'127.0.0.1' if host == '0.0.0.0' else host}:{port}"  # noqa: S104  compared with

@@ -147,7 +147,7 @@ def database(home: Path, config: Config) -> Finding:
     try:
         db = Database.open(config.database, home=home)
     except StoreError as error:
-        return failed("database", str(error), "run `tongdai init` where it is not ready yet")
+        return failed("database", str(error), "mend that, then run `tongdai doctor` again")
     try:
         return ok("database", db.place)
     finally:

@@ -217,3 +217,13 @@ def test_init_makes_a_home_and_never_overwrites(tmp_path: Path) -> None:
     again = invoke("init", "--home", home, "--json")
     assert json.loads(again.out)["made"] == []
     assert config.read_text().endswith("# mine\n")
+
+
+def test_init_where_a_file_is_in_the_way(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    ran = invoke("init", "--home", tmp_path / "file")
+    assert ran.code == 2
+    assert ran.err == (
+        f"tongdai: Invalid value for --home: the folder {tmp_path / 'file'} cannot be made (File "
+        "exists): name another one (see `tongdai init --help`).\n"
+    )

@@ -179,7 +179,8 @@ def test_an_unexpected_error_is_a_sentence_too(monkeypatch: pytest.MonkeyPatch) 
         1,
     )
     assert explain(PermissionError(13, "Permission denied", "/x")) == (
-        "/x: Permission denied.",
+        "/x cannot be used (Permission denied): check that it is there, and that this user may "
+        "read and write it.",
         1,
     )
     assert explain(typer.Abort()) == ("Stopped.", 1)

@@ -47,6 +47,17 @@ def test_a_full_disk_is_a_sentence(tmp_path: Path) -> None:
     assert [*tmp_path.iterdir()] == []
 
 
+def test_where_nothing_can_be_taken_away_the_sentence_is_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def read_only(_path: Path) -> None:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr(Path, "unlink", read_only)
+    with pytest.raises(CannotWrite, match="cannot be written"):
+        write_and_raise(tmp_path / "report.csv", OSError(errno.EROFS, "Read-only file system"))
+
+
 def test_its_permissions_are_those_of_any_new_file(tmp_path: Path) -> None:
     usual = tmp_path / "usual"
     usual.touch()

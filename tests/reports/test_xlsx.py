@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -113,3 +114,10 @@ def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
         f"{wanted} cannot be written (No such file or directory): choose another place with "
         "--output, or make room."
     )
+
+
+def test_a_full_disk_is_one_error_and_no_more(recwarn: pytest.WarningsRecorder) -> None:
+    with pytest.raises(OSError, match="No space left"):
+        xlsx.write_xlsx([ANSWERED], Path("/dev/full"), Totals(), ABOUT)
+    gc.collect()  # what is forgotten must not complain either
+    assert not [*recwarn]

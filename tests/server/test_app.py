@@ -129,7 +129,7 @@ async def test_a_port_that_is_taken_is_one_sentence(home: Path, key: str) -> Non
     name = {"sip": f"SIP cannot listen on udp 127.0.0.1:{port}", "http": "HTTP cannot listen"}[key]
     [sentence] = [text for text in server.lines[-1].splitlines() if text.startswith("tongdai: ")]
     assert sentence.startswith(f"tongdai: tongdai.toml: [{key}] bind: {name}")
-    assert f"127.0.0.1:{port}" in sentence
+    assert f"127.0.0.1:{port}: Address already in use. " in sentence
     assert sentence.endswith("Stop the program that has that port, or choose another.")
 
 
