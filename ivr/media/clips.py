@@ -20,18 +20,17 @@ KEPT: Final = 128  # files kept in memory; the one longest unused goes first
 
 
 class Clip:
-    """The frames of one file; `data` is None until they are there."""
+    """The frames of one file, cut apart beforehand; None until they are there."""
 
-    __slots__ = ("data", "end", "failed")
+    __slots__ = ("failed", "frames")
 
     def __init__(self) -> None:
-        self.data: bytes | None = None
-        self.end = 0
+        self.frames: tuple[bytes, ...] | None = None
         self.failed = False
 
-    def fill(self, data: bytes) -> None:
-        """Take the frames; what does not fill a last frame is left out."""
-        self.data, self.end = data, len(data) - len(data) % FRAME_SAMPLES
+    def fill(self, frames: tuple[bytes, ...]) -> None:
+        """Take the frames."""
+        self.frames = frames
 
 
 class ClipLibrary:
@@ -61,5 +60,11 @@ class ClipLibrary:
             clip.failed = True
             self._clips.pop(path, None)  # the next call may be luckier
 
-        self._disk.submit(Path(path).read_bytes, clip.fill, failed)
+        self._disk.submit(lambda: cut(Path(path).read_bytes()), clip.fill, failed)
         return clip
+
+
+def cut(data: bytes) -> tuple[bytes, ...]:
+    """Return G.711 as frames; what does not fill a last frame is left out."""
+    end = len(data) - len(data) % FRAME_SAMPLES
+    return tuple(data[at : at + FRAME_SAMPLES] for at in range(0, end, FRAME_SAMPLES))

@@ -10,7 +10,7 @@ from functools import partial
 from typing import Final
 
 from ivr.media.latch import Endpoint, Latch, Verdict
-from ivr.media.rtp import RtpPacket, parse_rtp
+from ivr.media.rtp import parse_rtp
 
 _DATAGRAM: Final = 2048  # longer than any datagram that Ethernet carries whole
 _EXPEDITED: Final = 0xB8  # DSCP 46, the class of voice: RFC 3246, RFC 4594 §4.1
@@ -22,7 +22,7 @@ _libc = ctypes.CDLL(None, use_errno=True)
 class Line:
     """Where the packets of a call go out and come in. Not ready to send before `aim`."""
 
-    __slots__ = ("_aim", "_latch", "_socket", "_strict", "dropped", "peer", "port", "transmit")
+    __slots__ = ("_aim", "_latch", "_sealed", "_socket", "dropped", "peer", "port", "transmit")
 
     def __init__(self, host: str, port: int) -> None:
         """Bind; port 0 lets the system choose. Raises OSError."""
@@ -40,7 +40,8 @@ class Line:
         self.dropped = 0
         self._aim: Endpoint | None = None  # what the SDP said last
         self._latch: Latch | None = None  # while the peer's address is open
-        self._strict = False  # packets of others may still be in the socket's buffer
+        # Connected, and what others sent before has been read: from here on the kernel sorts.
+        self._sealed = False
 
     def fileno(self) -> int:
         """Return the descriptor to wait on."""
@@ -58,49 +59,54 @@ class Line:
         if former and self._latch is None:
             self._disconnect()
         self._latch = Latch(host, port, former)
+        self._sealed = False
         self._follow(self._latch.target)
 
-    def read(self, wanted: Container[int]) -> RtpPacket | None:
-        """Return the next packet of this call's peer, or None: there is none, or it is not his.
+    def read(self, wanted: Container[int]) -> bytes | None:
+        """Return the next datagram of this call's peer, or None: it is not his.
 
         `wanted` are the payload types that make a packet valid enough to latch on. Raises OSError
         when nothing is there or the peer's host has refused a packet of ours.
         """
-        if self._latch is None and not self._strict:
-            packet = parse_rtp(self._socket.recv(_DATAGRAM))
+        if self._sealed:
+            return self._socket.recv(_DATAGRAM)
+        data, source = self._socket.recvfrom(_DATAGRAM)
+        if self._latch:
+            ours = self._offer(self._latch, data, source, wanted)
         else:
-            packet = self._read_open(wanted)
-        if packet is None:
-            self.dropped += 1
-        return packet
+            ours = source == self.peer
+            self._sealed = self._is_empty()
+        if ours:
+            return data
+        self.dropped += 1
+        return None
 
     def close(self) -> None:
         """Free the port."""
         self._socket.close()
         self.transmit = _nowhere
 
-    def _read_open(self, wanted: Container[int]) -> RtpPacket | None:
-        """Read while anybody can send."""
-        try:
-            data, source = self._socket.recvfrom(_DATAGRAM)
-        except BlockingIOError:
-            self._strict = False  # the buffer is empty: from here on the kernel sorts
-            raise
+    def _offer(self, latch: Latch, data: bytes, source: Endpoint, wanted: Container[int]) -> bool:
+        """Let the latch decide about what anybody can have sent; return whether to hear it."""
         packet = parse_rtp(data)
-        if packet is None:
-            return None
-        if self._latch is None:
-            return packet if source == self.peer else None
-        if packet.payload_type not in wanted:
-            return None
-        verdict = self._latch.offer(source, packet.ssrc, packet.sequence)
-        if verdict is Verdict.DROP:
-            return None
+        if packet is None or packet.payload_type not in wanted:
+            return False
+        verdict = latch.offer(source, packet.ssrc, packet.sequence)
         if verdict is Verdict.FOLLOW:
             self._follow(source)
         elif verdict is Verdict.LOCK:
             self._lock(source)
-        return packet
+        return verdict is not Verdict.DROP
+
+    def _is_empty(self) -> bool:
+        """Tell whether certainly nothing waits to be read."""
+        try:
+            self._socket.recv(1, socket.MSG_PEEK)
+        except BlockingIOError:
+            return True
+        except OSError:  # an ICMP error, told before what waits
+            return False
+        return False
 
     def _follow(self, target: Endpoint) -> None:
         self.peer = target
@@ -111,7 +117,7 @@ class Line:
         self.peer = source
         self.transmit = self._socket.send
         self._latch = None
-        self._strict = True
+        self._sealed = self._is_empty()
 
     def _disconnect(self) -> None:
         """Let anybody send again: connect(2) to AF_UNSPEC, which Python's sockets cannot say."""

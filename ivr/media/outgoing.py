@@ -20,7 +20,10 @@ from ivr.media.player import Player
 from ivr.media.recorder import Recorder, samples
 from ivr.media.restamp import Restamp
 from ivr.media.rtp import (
+    FRAME_PACKET,
     FRAME_SAMPLES,
+    MARKER,
+    PLAIN,
     SEQUENCE_MASK,
     TIMESTAMP_MASK,
     RtpPacket,
@@ -125,9 +128,14 @@ class Outgoing:
         if not self._sends:
             self._fresh = True
             return
-        self._sequence = (self._sequence + 1) & SEQUENCE_MASK
-        self._send(self._payload_type, self._sequence, self._timestamp, frame, self._fresh)
-        self._fresh = False
+        sequence = self._sequence = (self._sequence + 1) & SEQUENCE_MASK
+        second = self._payload_type
+        if self._fresh:
+            second |= MARKER
+            self._fresh = False
+        self._transmit(
+            FRAME_PACKET.pack(PLAIN, second, sequence, self._timestamp, self._ssrc, frame)
+        )
         if self.recorder:
             self.recorder.tape.sent.put(self._timestamp, frame, self._codec, samples(now))
 
@@ -237,8 +245,11 @@ class Outgoing:
         self, payload_type: int, sequence: int, timestamp: int, payload: bytes, marker: bool
     ) -> None:
         header = pack_header(payload_type, sequence, timestamp, self._ssrc, marker=marker)
+        self._transmit(header + payload)
+
+    def _transmit(self, data: bytes) -> None:
         try:
-            self._line.transmit(header + payload)
+            self._line.transmit(data)
             self.sent += 1
         except OSError:  # the buffer is full, or the peer's host refused the packet before
             self.unsent += 1

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from ivr.media.clips import Clip, ClipLibrary
 from ivr.media.events import PlayEnded, PlayReason
 from ivr.media.g711 import Law
-from ivr.media.rtp import FRAME_SAMPLES
 
 
 @dataclass(slots=True)
@@ -33,7 +32,7 @@ class Player:
         self._items: deque[_Item] = deque()
         self._codec: Law | None = None
         self._clip: Clip | None = None  # that of the first item
-        self._position = 0
+        self._position = 0  # of the next frame
 
     @property
     def playing(self) -> bool:
@@ -67,20 +66,20 @@ class Player:
         clip = self._clip
         if clip is None:
             return None
-        data = clip.data
-        if data is None:
+        frames = clip.frames
+        if frames is None:
             if clip.failed:
                 self._end("failed")
             return None
         position = self._position
-        if position >= clip.end:
+        if position >= len(frames):
             return self._turn_over()
-        self._position = position + FRAME_SAMPLES
-        return data[position : position + FRAME_SAMPLES]
+        self._position = position + 1
+        return frames[position]
 
     def _turn_over(self) -> bytes | None:
         """Begin another round or the next prompt; the last frame has been heard by now."""
-        if self._items[0].loop and len(self._items) == 1 and self._clip and self._clip.end:
+        if self._items[0].loop and len(self._items) == 1 and self._clip and self._clip.frames:
             self._position = 0
         else:
             self._end("stopped" if self._items[0].loop else "completed")

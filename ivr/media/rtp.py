@@ -18,8 +18,13 @@ HEADER_SIZE: Final = 12
 SEQUENCE_MASK: Final = 0xFFFF
 TIMESTAMP_MASK: Final = 0xFFFFFFFF
 
-_HEADER = struct.Struct("!BBHII")
-_PLAIN = 0x80  # version 2, nothing else set
+# For those who pack and unpack 50 times a second and call: `PLAIN`, the payload type (with
+# `MARKER`), sequence number, timestamp, SSRC; and the same with a frame of G.711 behind it.
+HEADER: Final = struct.Struct("!BBHII")
+FRAME_PACKET: Final = struct.Struct(f"!BBHII{FRAME_SAMPLES}s")
+PLAIN: Final = 0x80  # version 2; no padding, extension or contributing sources
+MARKER: Final = 0x80
+
 _RTCP_TYPES = range(192, 224)  # second octet of an RTCP packet on the same port: RFC 5761 §4
 _STUN_COOKIE = b"\x21\x12\xa4\x42"  # RFC 8489 §5
 
@@ -64,8 +69,8 @@ def parse_rtp(data: bytes) -> RtpPacket | None:
     """
     if len(data) < HEADER_SIZE:
         return None
-    first, second, sequence, timestamp, ssrc = _HEADER.unpack_from(data)
-    if first == _PLAIN:
+    first, second, sequence, timestamp, ssrc = HEADER.unpack_from(data)
+    if first == PLAIN:
         payload = data[HEADER_SIZE:]
     else:
         bounds = _payload_bounds(data, first)
@@ -99,8 +104,8 @@ def pack_header(
     payload_type: int, sequence: int, timestamp: int, ssrc: int, *, marker: bool = False
 ) -> bytes:
     """Return the 12 header bytes; sequence and timestamp must already be wrapped."""
-    second = payload_type | 0x80 if marker else payload_type
-    return _HEADER.pack(_PLAIN, second, sequence, timestamp, ssrc)
+    second = payload_type | MARKER if marker else payload_type
+    return HEADER.pack(PLAIN, second, sequence, timestamp, ssrc)
 
 
 def pack_rtp(packet: RtpPacket) -> bytes:

@@ -80,21 +80,22 @@ class Stream:
     def tick(self, now: float) -> None:
         """Do what this period asks for."""
         self.outgoing.tick(now)
-        if self.incoming.attentive:
-            self.incoming.tick(now)
+        incoming = self.incoming
+        if incoming.pressed or incoming.machine:
+            incoming.tick(now)
 
     def miss(self, periods: int) -> None:
         """Let periods pass without packets."""
         self.outgoing.miss(periods)
 
     def receive(self, now: float) -> None:
-        """Take in one packet."""
+        """Take in one datagram."""
         try:
-            packet = self.line.read(self.incoming.encodings)
+            data = self.line.read(self.incoming.encodings)
         except OSError:  # nothing there after all, or an ICMP error about a packet of ours
             return
-        if packet:
-            self.incoming.take(packet, now)
+        if data is not None:
+            self.incoming.take(data, now)
 
     def review(self, now: float) -> None:
         """Do what once a second is enough for."""

@@ -22,7 +22,7 @@ class Library:
         elif path == "missing":
             clip.failed = True
         else:
-            clip.fill(b"".join(letter.encode() * 160 for letter in path.split(".", maxsplit=1)[0]))
+            clip.fill(tuple(letter.encode() * 160 for letter in path.split(".", maxsplit=1)[0]))
         return clip
 
 
@@ -105,7 +105,7 @@ def test_a_key_ends_what_it_may(listener: Listener) -> None:
 def test_a_file_that_is_still_being_read_is_waited_for(listener: Listener) -> None:
     listener.play(1, "slow")
     assert listener.hear(2) == ".."
-    listener.library.loading["slow.a"].fill(b"x" * 160)
+    listener.library.loading["slow.a"].fill((b"x" * 160,))
     assert listener.hear(2) == "x."
 
 
