@@ -11,6 +11,7 @@ import logging
 from collections.abc import Awaitable, Callable
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
 from server.live import Live, UnknownTrunk
@@ -28,10 +29,19 @@ routes = web.RouteTableDef()
 
 def make_app(live: Live, token: str, registry: CollectorRegistry) -> web.Application:
     """The application; `token` is what every /api/ request must bear."""
+    logging.getLogger("aiohttp.server").addFilter(is_http)
     app = web.Application(middlewares=[_errors, _authenticated], client_max_size=MAX_BODY)
     app[LIVE], app[TOKEN], app[REGISTRY] = live, token, registry
     app.add_routes(routes)
     return app
+
+
+def is_http(record: logging.LogRecord) -> bool:
+    """Whether a line of aiohttp's log is about a request at all, and not about garbage.
+
+    A scanner need not fill the log with tracebacks.
+    """
+    return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
 
 
 def refusal(status: int, error_id: str, message: str) -> web.Response:

@@ -282,3 +282,19 @@ async def test_garbage_on_the_port_does_no_harm(url: str) -> None:
     writer.write(b"\x00\xff garbage\r\n\r\n" * 100)
     writer.close()
     assert (await ask(url, "/healthz"))[0] == 200
+
+
+@pytest.mark.parametrize(
+    "garbage", [b"\x16\x03\x01 TLS\r\n\r\n", b"GET / HTTP/1.1\r\nX: " + b"a" * 20_000 + b"\r\n\r\n"]
+)
+async def test_garbage_gets_400_and_no_line_in_the_log(
+    url: str, garbage: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    host, _, port = url.removeprefix("http://").partition(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    writer.write(garbage)
+    assert b" 400 " in await reader.readline()
+    writer.close()
+    await writer.wait_closed()
+    assert (await ask(url, "/healthz"))[0] == 200
+    assert not caplog.records
