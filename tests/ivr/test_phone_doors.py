@@ -20,7 +20,10 @@ from ivr.trunks import Trunk, TrunkDown, TrunkState
 from tests.ivr.conftest import PhoneMaker
 from tests.waiting import until
 
-USERS = {"agent1": Secret.of("agent1", "tongdai", "correct horse")}
+USERS = {
+    "agent1": Secret.of("agent1", "tongdai", "correct horse"),
+    "agent2": Secret.of("agent2", "tongdai", "hunter2"),
+}
 GOOD = Credentials("agent1", "correct horse")
 BAD = Credentials("agent1", "battery staple")
 OFFER = make_offer(Audio("127.0.0.1", 40000), session_id=1, version=1)
@@ -103,6 +106,18 @@ async def test_a_wrong_password_opens_nothing(make_phone: PhoneMaker, softphone:
         refused = await invite(softphone, phone, BAD)
         assert isinstance(refused, Failed)
         assert refused.status == 401
+        assert not phone.calls
+
+
+async def test_a_phone_does_not_speak_for_its_neighbour(
+    make_phone: PhoneMaker, softphone: UserAgent
+) -> None:
+    """Both phones are behind one address: agent2's own password does not make it agent1."""
+    async with make_phone(users=USERS) as phone:
+        assert await register(softphone, phone, GOOD) == 200
+        refused = await invite(softphone, phone, Credentials("agent2", "hunter2"), user="agent1")
+        assert isinstance(refused, Failed)
+        assert refused.status == 403
         assert not phone.calls
 
 

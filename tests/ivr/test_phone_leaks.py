@@ -204,6 +204,46 @@ async def test_closing_with_calls_in_every_state(make_phone: PhoneMaker) -> None
     await until(lambda: not asyncio.all_tasks() - before)
 
 
+async def test_the_last_bye_is_said_again_when_it_is_lost(make_phone: PhoneMaker) -> None:
+    """Closing waits for it: else the customer would listen to a dead line."""
+    async with make_phone({}) as far:
+        far.on_call = hold
+        async with make_phone({"port": far.endpoint.local.port}) as ours:
+            await dial(ours)
+            send, lost = ours.endpoint._transport.send, list[bytes]()
+
+            def lossy(data: bytes, *to: Any) -> None:
+                if data.startswith(b"BYE") and not lost:
+                    lost.append(data)
+                else:
+                    send(data, *to)
+
+            ours.endpoint._transport.send = lossy  # type: ignore[method-assign]
+        assert lost
+        await settled(far)
+
+
+async def test_closing_cancels_what_rings_and_waits_for_its_end(make_phone: PhoneMaker) -> None:
+    cancelled = asyncio.Event()
+
+    async def customer(call: Call) -> None:
+        try:
+            await ring_for_ever(call)
+        finally:
+            cancelled.set()
+
+    async with make_phone({}) as far:
+        far.on_call = customer
+        async with make_phone({"port": far.endpoint.local.port}) as ours:
+            dialling = asyncio.create_task(dial(ours))
+            await until(lambda: any(call.story.ringing_at for call in ours.calls.values()))
+        assert cancelled.is_set()
+        with pytest.raises(CallFailed) as failed:
+            await dialling
+        assert failed.value.story.result is Result.FAILED
+        await settled(far)
+
+
 async def test_a_slot_is_free_though_nobody_ever_answers_the_cancel(
     make_phone: PhoneMaker, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -129,6 +129,7 @@ def test_a_later_request_may_be_challenged_anew() -> None:
         'Digest realm="r", nonce=""',
         'Digest realm="r", nonce="n", algorithm=MD5-sess',
         'Digest realm="r", nonce="n", qop="auth-int"',
+        'Digest realm="r", nonce="n", qop="a uth"',
         "",
     ],
 )

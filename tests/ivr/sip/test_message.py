@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ivr.sip.errors import MalformedMessage
+from ivr.sip.errors import MalformedMessage, ProtocolError
 from ivr.sip.message import (
     Address,
     CSeq,
@@ -162,6 +162,27 @@ def test_names_are_spelt_as_given_or_as_registered() -> None:
     assert written.split(b"\r\n")[1].startswith(b"Via: SIP/2.0/UDP ")  # first, as §7.3.1 likes it
     assert written.count(b"Content-Length: ") == written.count(b"Via: ") == 1
     assert written.endswith(b"\r\nContent-Length: 0\r\n\r\n")
+
+
+@pytest.mark.parametrize("broken", ["a\r\nRoute: <sip:x>", "a\nX: y", "a\rb", "\r\n\r\nbody"])
+@pytest.mark.parametrize("where", ["header", "name", "uri", "method", "reason"])
+def test_what_holds_a_line_break_is_never_written(broken: str, where: str) -> None:
+    request = parse_message(raw_request())
+    assert isinstance(request, SipRequest)
+    response = make_response(request, 486)
+
+    def write() -> bytes:
+        if where == "reason":
+            response.reason_phrase = broken
+            return bytes(response)
+        if where in ("uri", "method"):
+            setattr(request, where, broken)
+        else:
+            request.headers.append(*(("X", broken) if where == "header" else (broken, "x")))
+        return bytes(request)
+
+    with pytest.raises((ProtocolError, ValueError), match=r"line break|header name"):
+        write()
 
 
 def test_header_injection_is_refused() -> None:

@@ -7,6 +7,7 @@ import pytest
 from ivr.sip.digest import Credentials
 from ivr.sip.message import make_response
 from ivr.sip.session_events import Accepted, Ended, Failed, Ringing, Trying
+from ivr.sip.session_out import MOST_FORKS
 from tests.ivr.sip.session_kit import ANSWER, FAR, OFFER, Table
 
 LATE = 64 * 0.5 + 1
@@ -62,6 +63,33 @@ async def test_a_2xx_past_its_transaction_is_still_acknowledged(table: Table) ->
     await table.wait(LATE)
     table.hear(response)
     table.take("ACK")
+
+
+@pytest.mark.parametrize("rseq", ["\u00b2", "9" * 5000, "-1", "x", ""])
+async def test_a_number_that_is_none_acknowledges_nothing(table: Table, rseq: str) -> None:
+    table.call()
+    invite = table.take("INVITE")
+    reliable = [("Require", "100rel"), ("RSeq", rseq)]
+    table.respond(invite, 183, reliable)
+    assert table.silent()
+    table.respond(invite, 486)
+    table.take("ACK")
+    assert [event.status for event in table.told(Failed)] == [486]
+    assert not table.endpoint.counters["callback_errors"]
+
+
+async def test_a_call_that_forks_without_end_costs_no_memory(table: Table) -> None:
+    """And whoever answers is the one all the same."""
+    session = table.call()
+    invite = table.take("INVITE")
+    for number in range(100):
+        table.respond(invite, 180, tag=f"fork{number}")
+    assert len(table.told(Ringing)) == MOST_FORKS
+    table.respond(invite, 200, sdp=ANSWER, tag="fork99")
+    table.take("ACK")
+    assert len(table.told(Accepted)) == 1
+    session.bye()
+    assert table.take("BYE").to_addr.tag == "fork99"
 
 
 # forks -------------------------------------------------------------------------------------------

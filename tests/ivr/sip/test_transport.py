@@ -209,6 +209,34 @@ async def test_too_many_connections_are_refused(
         await stream.close()
 
 
+async def test_one_address_cannot_use_up_all_connections(
+    server: Endpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tcp, "MAX_PER_HOST", 2)
+    streams = [await Stream.open(server.local) for _ in range(3)]
+    assert await streams[2].ended()
+    assert server.counters["tcp_refused"] == 1
+    await streams[1].close()
+    await until(lambda: len(server._transport._hub._connections) == 1)
+    streams.append(await Stream.open(server.local))  # there is room again
+    streams[3].send(over_tcp())
+    assert (await streams[3].response()).status_code == 200
+    for stream in (streams[0], streams[2], streams[3]):
+        await stream.close()
+
+
+async def test_closing_ends_the_connections_that_are_open(make_endpoint: MakeEndpoint) -> None:
+    endpoint = await make_endpoint()
+    streams = [await Stream.open(endpoint.local) for _ in range(3)]
+    streams[0].send(b"INVITE sip:")  # one of them in the middle of a message
+    await until(lambda: len(endpoint._transport._hub._connections) == 3)
+    async with asyncio.timeout(PATIENCE):
+        await endpoint.close()
+    for stream in streams:
+        assert await stream.ended()
+        await stream.close()
+
+
 @pytest.mark.parametrize("limit", ["IDLE_TIMEOUT", "PARTIAL_TIMEOUT"])
 async def test_idle_and_dawdling_connections_are_closed(
     server: Endpoint, monkeypatch: pytest.MonkeyPatch, limit: str

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from typing import Any
 
 import pytest
@@ -192,7 +193,8 @@ class Names:
         self.gate = asyncio.Event()
         monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", self.look_up)
 
-    async def look_up(self, host: str, *_: object, **__: object) -> list[Any]:
+    async def look_up(self, host: str, *_: object, **asked: object) -> list[Any]:
+        assert asked["family"] is socket.AF_INET  # our socket could send to no other
         self.asked.append(host)
         await self.gate.wait()
         if host not in self.known:
