@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,17 @@ from tests.ivr.media.plane import peer
 OpenPlane = Callable[..., Awaitable[MediaPlane]]
 Join = Callable[..., Awaitable[peer.Party]]
 MakePrompt = Callable[..., Prompt]
+
+
+@pytest.fixture
+def one_port() -> range:
+    """A range of ports with room for one call, free a moment ago."""
+    while True:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        if port % 2 == 0:
+            return range(port, port + 1)
 
 
 @pytest_asyncio.fixture(loop_scope="package")

@@ -53,14 +53,16 @@ async def test_the_partner_of_a_lost_call_hears_silence(open_plane: OpenPlane, j
     await survivor.peer.hears_silence()
 
 
-async def test_with_no_worker_left_opening_waits_for_the_next(open_plane: OpenPlane) -> None:
-    plane = await open_plane(ports=range(40002, 40004), quarantine=0)
+async def test_with_no_worker_left_opening_waits_for_the_next(
+    open_plane: OpenPlane, one_port: range
+) -> None:
+    plane = await open_plane(ports=one_port, quarantine=0)
     first = await plane.open(call_id="first")
     os.kill(first.worker.process.pid, signal.SIGKILL)
     await first.close()
     second = await plane.open(call_id="second")
     assert second.worker is not first.worker
-    assert second.port == first.port == 40002
+    assert second.port == first.port == one_port.start
 
 
 async def test_opening_in_a_dying_worker_goes_to_another(open_plane: OpenPlane) -> None:

@@ -221,8 +221,10 @@ async def test_closing_leaves_nothing_behind(open_plane: OpenPlane, tmp_path: Pa
     assert plane.stats().ports_in_use == 0
 
 
-async def test_an_open_that_is_cancelled_gives_its_port_back(open_plane: OpenPlane) -> None:
-    plane = await open_plane(ports=range(40000, 40002), quarantine=0)
+async def test_an_open_that_is_cancelled_gives_its_port_back(
+    open_plane: OpenPlane, one_port: range
+) -> None:
+    plane = await open_plane(ports=one_port, quarantine=0)
     opening = asyncio.create_task(plane.open(call_id="x"))
     await eventually(lambda: plane.stats().sessions)
     opening.cancel()
