@@ -21,7 +21,7 @@ from cli.output import (
     show_facts,
     show_rows,
 )
-from cli.progress import bar
+from cli.progress import BYTES, bar, half_done
 from cli.root import COMMANDS, noun
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def import_(
 
     home = home_of(ctx)
     size = file.stat().st_size if file.is_file() else None
-    with home.database() as database, bar("bytes", size) as advance:
+    with home.database() as database, half_done(dry_run), bar(BYTES, size) as advance:
         summary = import_file(
             database,
             file,

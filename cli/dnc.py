@@ -11,7 +11,7 @@ import typer
 from cli.contact import pairs
 from cli.home import actor, home_of
 from cli.output import JsonOption, LimitOption, clock, hint, iso, plural, print_json, say, show_rows
-from cli.progress import bar
+from cli.progress import BYTES, bar, half_done
 from cli.root import COMMANDS, noun
 
 app = noun(COMMANDS["dnc"])
@@ -80,7 +80,7 @@ def import_(
 
     home = home_of(ctx)
     size = file.stat().st_size if file.is_file() else None
-    with home.database() as database, bar("bytes", size) as advance:
+    with home.database() as database, half_done(), bar(BYTES, size) as advance:
         summary = import_file(
             database,
             file,

@@ -27,7 +27,7 @@ def explain(error: Exception) -> tuple[str, int]:
     """The sentence for an error, and 2 where what was typed is wrong, else 1."""
     if isinstance(error, typer.TyperException):
         return _of_typer(error), error.exit_code
-    if isinstance(error, typer.Abort):
+    if isinstance(error, typer.Abort):  # a question was answered with Ctrl-D
         return "Stopped.", FAILED
     if isinstance(error, OSError) and error.filename:
         return (

@@ -7,7 +7,10 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
 
+import typer
+
 T = TypeVar("T")
+BYTES = "read"  # the noun of a bar that counts bytes
 
 
 @contextmanager
@@ -37,6 +40,7 @@ def bar(
     from rich.console import Console
     from rich.progress import (
         BarColumn,
+        DownloadColumn,
         MofNCompleteColumn,
         Progress,
         TextColumn,
@@ -46,7 +50,7 @@ def bar(
     progress = Progress(
         TextColumn("{task.description}"),
         BarColumn(),
-        MofNCompleteColumn(),
+        DownloadColumn() if noun == BYTES else MofNCompleteColumn(),
         TimeRemainingColumn(),
         console=Console(stderr=True),
         transient=True,
@@ -54,3 +58,15 @@ def bar(
     with progress:
         task = progress.add_task(noun, total=total)
         yield lambda done: progress.update(task, completed=done)
+
+
+@contextmanager
+def half_done(rehearsal: bool = False) -> Iterator[None]:
+    """Say what Ctrl-C in the middle of an import leaves behind; of a rehearsal, nothing."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        if not rehearsal:
+            said = "What was read so far is imported; import the file again for the rest."
+            typer.echo(said, err=True)
+        raise

@@ -32,6 +32,7 @@ COMMANDS: dict[str, str] = {
     "recording": "Recordings of calls.",
 }
 MODULES = {"init": "cli.setup", "list": "cli.lists"}  # where the module's name is another
+INTERRUPTED = 130  # 128 and the number of SIGINT, as shells have it
 ANYWHERE = ("--home",)  # options of the root that may stand behind the command too
 
 
@@ -64,9 +65,14 @@ class RootGroup(TyperGroup):
         windows_expand_args: bool = True,
         **extra: Any,
     ) -> Any:
-        """Run, and exit with 0 done, 1 the work failed, 2 bad usage; one sentence on stderr."""
+        """Run, and exit with 0 done, 1 the work failed, 2 bad usage, 130 Ctrl-C.
+
+        What is not done is one sentence on stderr.
+        """
         try:
             code = super().main(args, prog_name, complete_var, False, windows_expand_args, **extra)
+            if code == INTERRUPTED:
+                typer.echo("tongdai: Stopped.", err=True)
         except Exception as error:
             from cli.errors import report
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from campaigns import importer
 from tests.cli.conftest import Run
 
 CSV = """Họ tên,Số điện thoại,Thành phố
@@ -189,3 +190,17 @@ def test_a_register_is_imported(run: Run) -> None:
         "What was not imported is in register.rejects.csv, each row with its reason.",
     ]
     assert json.loads(run("dnc", "import", "register.csv", "--json").out)["already"] == 3
+
+
+@pytest.mark.parametrize("rehearsal", [False, True])
+def test_ctrl_c_says_what_is_left_behind(
+    run: Run, file: Path, monkeypatch: pytest.MonkeyPatch, rehearsal: bool
+) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(importer, "import_file", interrupted)
+    ran = run("contact", "import", file, "--list", "tet", *(["--dry-run"] if rehearsal else []))
+    assert (ran.code, ran.out) == (130, "")
+    left = "What was read so far is imported; import the file again for the rest.\n"
+    assert ran.err == f"{'' if rehearsal else left}tongdai: Stopped.\n"
