@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from ivr.call import Call, CallOver
+from ivr.media.events import MediaEvent, PlayEnded
 from ivr.media.prompts import Prompt, PromptStore
 from ivr.result import Result
 from ivr.sip.message import parse_uri
@@ -308,6 +309,42 @@ async def test_a_key_by_sip_info_counts_once_and_stops_the_prompt(
         story = await asyncio.wait_for((await dial(ours)).run(script), 10)
         assert story.keys == "7"
         assert story.result is Result.ANSWERED
+        await settled(ours, far)
+
+
+async def test_a_key_by_sip_info_cuts_no_prompt_that_must_be_heard(
+    make_phone: PhoneMaker, prompts: PromptStore
+) -> None:
+    notice = await prompts.from_pcm("notice", tone(440, seconds=0.6))
+    playing = asyncio.Event()
+    ends: list[str] = []
+
+    async def customer(call: Call) -> None:
+        await call.answer()
+        await playing.wait()
+        await call.session.info("application/dtmf", b"7")
+        await asyncio.Event().wait()
+
+    async def script(call: Call) -> None:
+        told = call.media.on_event
+
+        def note(event: MediaEvent) -> None:
+            if isinstance(event, PlayEnded):
+                ends.append(event.reason)
+            told(event)
+
+        call.media.on_event = note
+        assert await call.play(notice, barge_in=False) == ""
+        assert await call.collect() == "7"
+
+    def follow(event: StoryEvent) -> None:
+        if event.kind == "play":
+            playing.set()
+
+    async with pair(make_phone, customer) as (ours, far):
+        story = await (await dial(ours, on_event=follow)).run(script)
+        assert (story.result, story.note, story.keys) == (Result.ANSWERED, None, "7")
+        assert ends == ["completed"]
         await settled(ours, far)
 
 
