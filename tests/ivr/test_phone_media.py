@@ -176,7 +176,9 @@ def other_codec(body: bytes) -> bytes:
 
 
 @pytest.mark.parametrize(
-    "spoil", [nowhere, other_codec, lambda _: b"v=0\r\n", lambda _: None], ids=str
+    "spoil",
+    [nowhere, other_codec, lambda _: b"v=0\r\n", lambda _: None],
+    ids=["nowhere", "other codec", "no audio", "no SDP"],
 )
 async def test_an_answer_without_usable_audio_is_hung_up_on(
     make_phone: PhoneMaker, spoil: Callable[[bytes], bytes | None]
