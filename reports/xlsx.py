@@ -60,6 +60,7 @@ def _write_book(
     with xlsxwriter.Workbook(path, {**OPTIONS, "tmpdir": str(path.parent)}) as book:
         book.set_properties({"title": "Calls", "author": "Tongdai"})
         styles = {kind: book.add_format({"num_format": code}) for kind, code in FORMATS.items()}
+        styles[Kind.TIME].set_align("left")  # apart from the text at its right
         bold = book.add_format({"bold": True, "bottom": 1})
         sheet = book.add_worksheet("Calls")
         _head(sheet, styles, bold)
@@ -70,6 +71,8 @@ def _write_book(
 
 def _head(sheet: Worksheet, styles: Mapping[Kind, Format], bold: Format) -> None:
     sheet.freeze_panes(1, 0)
+    sheet.set_landscape()
+    sheet.repeat_rows(0)
     for index, column in enumerate(CALL_COLUMNS):
         sheet.set_column(index, index, column.width, styles[column.kind])
         sheet.write_string(0, index, column.title, bold)
