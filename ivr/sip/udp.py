@@ -14,7 +14,7 @@ from ivr.sip.peer import Peer, parse_bind
 log = logging.getLogger(__name__)
 
 BATCH = 64  # datagrams read before the loop may turn to something else
-RECEIVE_BUFFER = 1024 * 1024  # bytes asked of the kernel: what waits for over a second comes again
+RECEIVE_BUFFER = 4 * 1024 * 1024  # bytes asked of the kernel: a second of bursts
 MAX_DATAGRAM = 65_535
 
 
