@@ -45,7 +45,7 @@ class View:
     """
 
     status: Mapping[str, Any]
-    recent: Sequence[CallLine]  # newest first
+    recent: Sequence[CallLine]  # calls that are over, the last to end first
     now: datetime
     zone: ZoneInfo
     live: Mapping[str, Any] | None = None
@@ -201,7 +201,7 @@ def bars(title: str, counts: Mapping[str, int], *, colours: Mapping[str, str]) -
 def call_tables(view: View, room: int) -> list[RenderableType]:
     """The calls that are up, then the last that ended, in `room` lines in all."""
     up = view.calls
-    ended = [call for call in view.recent if call.result]
+    ended = view.recent
     shown = up[: max(1, (room - 3) // 2 if ended else room - 1)]
     ended = ended[: max(1, room - len(shown) - 3 if shown else room - 1)]
     parts: list[RenderableType] = []
@@ -240,7 +240,7 @@ def recent_table(calls: Sequence[CallLine]) -> Table:
         colour = COLOURS.get(call.result or "", "white")
         pressed = f"{call.keys} {call.outcome or ''}".strip()
         grid.add_row(
-            f"{call.started_at:%H:%M:%S}",
+            f"{call.ended_at:%H:%M:%S}",
             call.number,
             escape(legible(call.contact or "")),
             f"[{colour}]{call.result}[/]",

@@ -55,10 +55,16 @@ def look(home: Home, database: Database, name: str) -> View:
     now, live = home.now(), _live(home)
     with database.read() as session:
         found = status(session, name, now=now)
-        recent = calls.latest(session, calls.CallFilter(campaign=name), home.zone, RECENT)
         up = [UUID(call["call_id"]) for call in live["calls"][:MOST_NAMES]] if live else []
         names = {str(call): who for call, who in calls.contacts_of(session, up).items()}
+        latest = calls.latest(session, calls.CallFilter(campaign=name), home.zone, RECENT + len(up))
+    recent = sorted(filter(_ended, latest), key=_ended, reverse=True)
     return View(found, recent, now, home.zone, live=live, names=names)
+
+
+def _ended(call: calls.CallLine) -> float:
+    """When a call ended; 0 where it is up."""
+    return call.ended_at.timestamp() if call.ended_at else 0.0
 
 
 def _live(home: Home) -> dict[str, Any] | None:

@@ -73,6 +73,8 @@ class CallLine:
     keys: str
     outcome: str | None
     codec: str | None
+    packets_sent: int | None
+    packets_received: int | None
     loss_percent: float | None
     jitter_ms: float | None
     mos: float | None
@@ -188,6 +190,8 @@ def _line(
         keys=call.keys,
         outcome=call.outcome,
         codec=call.codec,
+        packets_sent=call.packets_sent,
+        packets_received=call.packets_received,
         loss_percent=metrics.loss_percent(call.packets_received, call.packets_lost),
         jitter_ms=call.jitter_ms,
         mos=call.mos,

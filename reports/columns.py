@@ -58,6 +58,8 @@ CALL_COLUMNS = (
     Column("keys", "Keys", width=8, brief="Keys"),
     Column("outcome", "Outcome", width=16, brief="Outcome"),
     Column("codec", "Codec", width=8),
+    Column("packets_sent", "Sent", Kind.WHOLE, 8),
+    Column("packets_received", "Received", Kind.WHOLE, 8),
     Column("loss_percent", "Loss %", Kind.FINE, 8),
     Column("jitter_ms", "Jitter ms", Kind.FINE, 9),
     Column("mos", "MOS", Kind.FINE, 6),

@@ -104,6 +104,7 @@ DEFINITIONS: Mapping[str, str] = {
     "PDD": "seconds from the INVITE to the first 18x response or early media",
     "Ring": "seconds from the first 18x to the answer, or to the end where nobody answered",
     "Talk": "seconds from the answer to the end of the call",
+    "Sent, Received": "RTP packets of the call's audio, 50 a second; Received 0: nothing was heard",
     "Loss": "packets lost, of packets received and lost, in per cent",
     "Jitter": "interarrival jitter of the received RTP (RFC 3550 §6.4.1), in milliseconds",
     "MOS": "estimated by the E-model (ITU-T G.107) from codec, loss and delay; 1 to 4.5",

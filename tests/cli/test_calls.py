@@ -11,8 +11,10 @@ from pathlib import Path
 import pytest
 from openpyxl import load_workbook
 
+from cli.home import Home
+from cli.watch import look
 from store.database import Database
-from store.models import CallEvent, Recording
+from store.models import CallEvent, Campaign, Recording
 from tests.cli.conftest import Run
 from tests.factories import NOON, make_call, make_campaign, make_contact
 
@@ -208,3 +210,16 @@ def test_calls_of_no_campaign_are_a_mistake(run: Run, command: list[str]) -> Non
     ran = run(*command, "--campaign", "ted")
     assert (ran.code, ran.out) == (2, "")
     assert ran.err == "tongdai: There is no campaign `ted`. Did you mean `tet`?\n"
+
+
+def test_watch_shows_the_last_to_end_first(database: Database, home: Path) -> None:
+    with database.write() as session:
+        campaign = session.query(Campaign).one()
+        for number, minutes in (("+84911111111", 200), ("+84922222222", 100), ("+84933333333", 0)):
+            make_call(
+                session, number, campaign_id=campaign.id, result="busy" if minutes else None,
+                ended_at=NOON + timedelta(minutes=minutes) if minutes else None,
+            )  # fmt: skip
+    found = look(Home(home), database, "tet")
+    assert [call.number for call in found.recent][:2] == ["+84911111111", "+84922222222"]
+    assert "+84933333333" not in {call.number for call in found.recent}

@@ -90,8 +90,8 @@ def test_at_80_columns_it_is_whole() -> None:
         "    0:05 +84987654321                        ringing",
         "",
         "Last calls",
-        "12:00:30 +84987654321                        busy",
-        "12:00:00 +84912345678   Nguyễn Văn An        answered        12 s 1 interested",
+        "12:00:31 +84987654321                        busy",
+        "12:00:16 +84912345678   Nguyễn Văn An        answered        12 s 1 interested",
     ]
 
 

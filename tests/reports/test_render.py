@@ -28,15 +28,16 @@ def test_csv_whole() -> None:
     assert as_csv(ANSWERED, BUSY) == (
         "started_at,campaign,direction,number,contact,caller_id,trunk,attempt,result,sip_code,"
         "sip_reason,invited_at,ringing_at,answered_at,ended_at,pdd_seconds,ring_seconds,"
-        "talk_seconds,hangup_by,amd,keys,outcome,codec,loss_percent,jitter_ms,mos,recording,note,"
-        "call_id\r\n"
+        "talk_seconds,hangup_by,amd,keys,outcome,codec,packets_sent,packets_received,"
+        "loss_percent,jitter_ms,mos,recording,note,call_id\r\n"
         "2026-11-20T12:00:00.123+07:00,tet,out,+84912345678,Nguyễn Văn An,+842873000000,carrier,1,"
         "answered,200,OK,2026-11-20T12:00:00.143+07:00,2026-11-20T12:00:01.123+07:00,"
         "2026-11-20T12:00:04.123+07:00,2026-11-20T12:00:16.623+07:00,0.98,3.0,12.5,us,,1,"
-        "interested,PCMA,0.25,1.235,4.1,2026/11/20/a.wav,,01a20045-d274-7ce7-b68d-a874a99cde81\r\n"
+        "interested,PCMA,825,820,0.25,1.235,4.1,2026/11/20/a.wav,,"
+        "01a20045-d274-7ce7-b68d-a874a99cde81\r\n"
         "2026-11-20T12:00:30.123+07:00,tet,out,+84987654321,,+842873000000,carrier,1,busy,486,"
-        "Busy Here,2026-11-20T12:00:00.143+07:00,,,2026-11-20T12:00:16.623+07:00,,,,them,,,,,,,,,,"
-        "00000000-0000-0000-0000-000000000002\r\n"
+        "Busy Here,2026-11-20T12:00:00.143+07:00,,,2026-11-20T12:00:31.123+07:00,,,,them,,,,,,,,,,,"
+        ",00000000-0000-0000-0000-000000000002\r\n"
     )
 
 

@@ -71,7 +71,7 @@ def test_head_filter_and_totals(tmp_path: Path) -> None:
     sheet = book["Calls"]
     assert [cell.value for cell in sheet[1]] == [column.title for column in CALL_COLUMNS]
     assert sheet.freeze_panes == "A2"
-    assert sheet.auto_filter.ref == "A1:AC3"
+    assert sheet.auto_filter.ref == "A1:AE3"
     assert sheet.column_dimensions["A"].width == pytest.approx(20, abs=1)
     totals = cells_of(book, 4)
     assert totals["started_at"].value == "Total"
