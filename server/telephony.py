@@ -58,6 +58,7 @@ def make_phone(config: Config, home: Path, *, trace: bool, environment: Mapping[
             external_address=config.sip.external_address,
             realm=realm,
             max_calls=config.sip.max_calls,
+            max_seconds=config.sip.max_call_seconds,
             users=users,
         ),
         [config.trunk_config(trunk, environment) for trunk in config.trunks],

@@ -71,6 +71,7 @@ class Sip(Section):
     bind: Bind = HostPort("0.0.0.0", 5060)  # noqa: S104  a SIP server is there to be reached
     external_address: IpAddress = ""
     max_calls: int = Field(default=2000, ge=1, le=20_000)
+    max_call_seconds: float = Field(default=14_400.0, ge=60, le=604_800)
 
 
 class Rtp(Section):
