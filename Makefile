@@ -20,7 +20,7 @@ test: $(VENV)/.dev
 	@tests/with-postgres $(BIN)/python -m pytest --numprocesses $(JOBS) --dist worksteal $(WHAT)
 
 unit: $(VENV)/.dev
-	@$(BIN)/python -m pytest -m "not peer and not slow" $(WHAT)
+	@$(BIN)/python -m pytest -m "not peer and not slow" --numprocesses $(JOBS) --dist worksteal $(WHAT)
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
@@ -39,8 +39,8 @@ bench: $(VENV)/.dev
 docs: $(VENV)/.runtime
 	@$(BIN)/python -m cli.reference
 
-# The unit tests on every supported Python that is installed beside this one.
-pythons:
+# The unit tests on every other supported Python that is installed beside this one.
+pythons: $(VENV)/.dev
 	@tools/each-python
 
 $(VENV)/bin/python:
