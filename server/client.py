@@ -53,8 +53,12 @@ class Client:
             answer = json.loads(body)
         except ValueError:
             answer = None
-        if not isinstance(answer, dict):
-            raise ServerRefused(f"What answers {method} {path} is no Tongdai server ({status}).")
+        if status == 401 or not isinstance(answer, dict):
+            # A server that was killed leaves its address behind, where another may listen now.
+            raise ServerNotRunning(
+                f"What answers at {self._read(URL)} is not the server of {self._home}: none runs "
+                "there; start one with `tongdai serve`."
+            )
         if status not in good:
             raise ServerRefused(answer.get("error", {}).get("message", f"{path}: {status}"))
         return answer

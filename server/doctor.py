@@ -157,7 +157,9 @@ def database(home: Path, config: Config) -> Finding:
 def server_of(home: Path) -> Finding:
     """A server runs on this home."""
     try:
-        health = Client(home, timeout=5.0).health()
+        client = Client(home, timeout=5.0)
+        client.status()  # asks for the token: it is this home's server, and not another on its port
+        health = client.health()
     except ServerError as error:
         return warning("server", str(error), "nothing is dialled until `tongdai serve` runs")
     if health["status"] == "ok":

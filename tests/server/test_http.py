@@ -265,7 +265,7 @@ async def test_something_else_on_the_port(tmp_path: Path) -> None:
     url = f"http://127.0.0.1:{runner.addresses[0][1]}"
     await asyncio.to_thread((run / "api-url").write_text, url)
     try:
-        with pytest.raises(ServerRefused, match="is no Tongdai server"):
+        with pytest.raises(ServerNotRunning, match="is not the server of"):
             await asyncio.to_thread(Client(tmp_path).status)
     finally:
         await runner.cleanup()
@@ -298,3 +298,9 @@ async def test_garbage_gets_400_and_no_line_in_the_log(
     await writer.wait_closed()
     assert (await ask(url, "/healthz"))[0] == 200
     assert not caplog.records
+
+
+async def test_the_server_of_another_home_on_the_port_is_not_ours(url: str, home: Path) -> None:
+    (home / "run" / "api-token").write_text("left by a server that was killed")
+    with pytest.raises(ServerNotRunning, match=rf"^What answers at {url} is not the server of"):
+        await asyncio.to_thread(Client(home).wake)
