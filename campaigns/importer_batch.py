@@ -33,6 +33,8 @@ _CONTACT = ("id", "kind", "name", "name_key", "fields", "created_at", "updated_a
 _POINT = ("id", "contact_id", "kind", "value", "raw", "created_at")
 _MEMBER = ("list_id", "contact_point_id", "position", "added_at")
 
+NO_LIST = uuid.UUID(int=0)
+
 
 @dataclass
 class Counts:
@@ -164,7 +166,11 @@ def _enlist(plan: _Plan, place: _Place, first: int, *, created: bool) -> _Place:
 
 def _look_up(session: Session, rows: Sequence[Row], list_id: uuid.UUID | None) -> dict[str, _Place]:
     """Find the numbers that are known already."""
-    membership = and_(ListMember.contact_point_id == ContactPoint.id, ListMember.list_id == list_id)
+    # An id that no list has, rather than none: IS NULL would have SQLite scan all members.
+    membership = and_(
+        ListMember.contact_point_id == ContactPoint.id,
+        ListMember.list_id == (list_id or NO_LIST),
+    )
     query = select(
         ContactPoint.value, ContactPoint.id, ContactPoint.contact_id, ListMember.position
     ).outerjoin(ListMember, membership)

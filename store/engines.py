@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -84,8 +84,10 @@ def tuned_for_bulk(connection: Connection) -> Iterator[None]:
     try:
         yield
     finally:
-        for (name, _), value in zip(settings, before, strict=True):
-            driver.execute(f"PRAGMA {name} = {value}")
+        # An interrupt (Ctrl-C) has closed the connection: then nobody else gets it.
+        with suppress(sqlite3.ProgrammingError):
+            for (name, _), value in zip(settings, before, strict=True):
+                driver.execute(f"PRAGMA {name} = {value}")
 
 
 def _is_file(database: str | None) -> bool:

@@ -43,3 +43,9 @@ async def recorded(*paths: Path, seconds: float = 1.5) -> None:
         return all(size >= seconds * RATE * 4 for size in sizes)
 
     await until(lambda: asyncio.to_thread(long_enough), seconds=seconds + 10)
+
+
+async def recorded_more(path: Path, *, seconds: float) -> None:
+    """Wait until a recording holds so much more sound than now: the disk gets it in lumps."""
+    size = (await asyncio.to_thread(path.stat)).st_size
+    await recorded(path, seconds=size / (RATE * 4) + seconds)

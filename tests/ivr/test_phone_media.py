@@ -19,7 +19,7 @@ from ivr.sip.session_events import RequestRefused
 from ivr.story import StoryEvent
 from tests.ivr.calling import dial, fails, hold, pair, settled, wait
 from tests.ivr.conftest import PhoneMaker
-from tests.ivr.hearing import RATE, channel_of, loudest, recorded, tone
+from tests.ivr.hearing import RATE, channel_of, loudest, recorded, recorded_more, tone
 from tests.waiting import until
 
 
@@ -104,9 +104,9 @@ async def test_the_far_side_holds_and_resumes(
         await recorded(wav, seconds=1)
         answer = await reoffer(call, direction=how)
         assert answer.direction == ("inactive" if how == "inactive" else "recvonly")
-        await recorded(wav, seconds=2.5)
+        await recorded_more(wav, seconds=1.5)
         assert (await reoffer(call, direction="sendrecv")).direction == "sendrecv"
-        await recorded(wav, seconds=4)
+        await recorded_more(wav, seconds=1.5)
         done.set()
         await asyncio.Event().wait()
 
