@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -62,6 +63,9 @@ class Settings(BaseModel):
                 raise ValueError(f"`{key}` is no key of a phone: use one of 0-9, * and #")
             if not outcome:
                 raise ValueError(f"key {key} needs an outcome, such as interested")
+            if outcome != DO_NOT_CALL and _means_do_not_call(outcome):
+                # Taken for a word of the operator's own it would put nobody on the list.
+                raise ValueError(f"key {key}: write {DO_NOT_CALL}, not {outcome}")
         return keys
 
     @field_validator("hours")
@@ -136,6 +140,8 @@ def message(file_or_text: str, folder: Path) -> dict[str, str]:
     path = folder / file_or_text
     if _is_file(path):
         return {"message_file": str(path.resolve())}
+    if file_or_text.strip() and _is_folder(path):
+        raise BadSettings(f"{path} is a folder: give a sound file, or a text to be spoken.")
     if " " not in file_or_text.strip() and Path(file_or_text).suffix:
         raise BadSettings(f"There is no sound file {path}: give a file, or a text to be spoken.")
     if not file_or_text.strip():
@@ -143,10 +149,24 @@ def message(file_or_text: str, folder: Path) -> dict[str, str]:
     return {"message_text": file_or_text}
 
 
+def _means_do_not_call(outcome: str) -> bool:
+    """Whether an outcome is a way of writing do_not_call, or close to it."""
+    plain = "".join(filter(str.isalpha, outcome.lower()))
+    ways = ("donotcall", "dontcall", "nevercall", "donotcallme", "dnc", "optout")
+    return bool(get_close_matches(plain, ways, n=1, cutoff=0.8))
+
+
 def _is_file(path: Path) -> bool:
     try:
         return path.is_file()
     except OSError:  # a long text is no file name at all
+        return False
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:
         return False
 
 

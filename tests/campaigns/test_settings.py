@@ -43,6 +43,9 @@ def test_they_survive_being_stored() -> None:
         ({"atempts": 3}, "atempts: extra inputs are not permitted"),
         ({"keys": {"12": "x"}}, "keys: `12` is no key of a phone: use one of 0-9, * and #"),
         ({"keys": {"1": ""}}, "keys: key 1 needs an outcome"),
+        ({"keys": {"2": "donotcall"}}, "keys: key 2: write do_not_call, not donotcall"),
+        ({"keys": {"2": "DNC"}}, "keys: key 2: write do_not_call, not DNC"),
+        ({"keys": {"2": "do-not-cal"}}, "keys: key 2: write do_not_call, not do-not-cal"),
         ({"hours": "17:00-08:00"}, "hours: `17:00-08:00` must start before it ends"),
         ({"days": ["monday"]}, "days: name at least one of mon, tue"),
         ({"days": []}, "days: name at least one of"),
@@ -110,3 +113,9 @@ def test_a_file_is_told_from_a_text(tmp_path: Path) -> None:
         message("missing.wav", tmp_path)
     with pytest.raises(BadSettings, match="The message is empty"):
         message("  ", tmp_path)
+
+
+def test_a_folder_is_neither_a_sound_nor_a_text(tmp_path: Path) -> None:
+    (tmp_path / "loi-chao").mkdir()
+    with pytest.raises(BadSettings, match="is a folder"):
+        message("loi-chao", tmp_path)
