@@ -83,6 +83,16 @@ class SimulatedDatabase(Database):
         return await asyncio.shield(job)
 
 
+async def in_thread(work: Callable[..., T], *args: Any, **options: Any) -> T:
+    """Run something on a thread, as `asyncio.to_thread` does; virtual time stands still for it."""
+    loop = asyncio.get_running_loop()
+    assert isinstance(loop, VirtualLoop)
+    loop.busy += 1
+    job = asyncio.ensure_future(asyncio.to_thread(work, *args, **options))
+    job.add_done_callback(lambda _: loop.rest())
+    return await asyncio.shield(job)
+
+
 def simulate(main: Callable[[], Coroutine[Any, Any, T]]) -> T:
     """Run a coroutine to its end in virtual time."""
     loop = VirtualLoop()

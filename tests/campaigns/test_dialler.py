@@ -28,6 +28,7 @@ from tests.campaigns.fakes import (
     SimulatedDatabase,
     WallClock,
     crowd,
+    in_thread,
     simulate,
 )
 from tests.campaigns.world import (
@@ -364,10 +365,10 @@ def test_numbers_added_while_it_runs_and_after_it_completed_are_called(
 
     async def scenario(world: World) -> None:
         await world.until(lambda: len(world.phone.invites) >= 3)
-        await asyncio.to_thread(make_list, db, numbers(5, start=50))
+        await in_thread(make_list, db, numbers(5, start=50))
         await world.until_state("spring", "completed")
         assert len(world.phone.invites) == 15
-        await asyncio.to_thread(make_list, db, numbers(2, start=80))
+        await in_thread(make_list, db, numbers(2, start=80))
         await world.db.run(
             lambda s: campaigns.start(s, "spring", actor="me", now=world.clock()) and None
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import phonenumbers
 import pytest
-from hypothesis import example, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from crm import number_text, vietnam
@@ -292,6 +292,7 @@ ZERO = Repair.LEADING_ZERO
 @given(NATIONAL, st.lists(MARK, min_size=12, max_size=12))
 def test_what_phonenumbers_finds_valid_is_not_lost(digits: str, marks: list[str]) -> None:
     text = "0" + "".join(digit + mark for digit, mark in zip(digits, marks, strict=False))
+    assume(not text.strip().endswith((".0", ".00")))  # reads as a spreadsheet's float
     try:
         parsed = phonenumbers.parse(text, "VN")
     except phonenumbers.NumberParseException:
